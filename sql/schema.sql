@@ -1,0 +1,8 @@
+\echo Use "CREATE EXTENSION activity" to load this file. \quit
+
+-- activity is the public interface, _activity holds what it stands on.
+CREATE SCHEMA activity;
+CREATE SCHEMA _activity;
+
+COMMENT ON SCHEMA activity IS 'activity feed and audit log: the public interface';
+COMMENT ON SCHEMA _activity IS 'activity feed and audit log: private tables and helpers';

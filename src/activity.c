@@ -1,0 +1,19 @@
+/*
+ * activity.c
+ *		Where the module is loaded.
+ */
+#include "activity.h"
+
+PG_MODULE_MAGIC;
+
+PGDLLEXPORT void _PG_init(void);
+
+/*
+ * Settings first: everything else may read them.  Callbacks are registered here
+ * once per backend, never per transaction, because none can be taken back.
+ */
+void
+_PG_init(void)
+{
+	act_settings_define();
+}

@@ -1,0 +1,81 @@
+/*
+ * settings.c
+ *		The settings activity.*.
+ *
+ * Actor and context are ordinary settings on purpose: SET LOCAL works through
+ * every pooler, and C reads them without a look-up.  They are claims of
+ * whoever may set them; the database role is recorded beside them.
+ */
+#include "activity.h"
+
+#include <limits.h>
+
+#include "utils/guc.h"
+
+#include "tier.h"
+
+char	   *act_setting_actor_id;
+char	   *act_setting_actor_kind;
+char	   *act_setting_actor_name;
+char	   *act_setting_context;
+bool		act_setting_capture = true;
+int			act_setting_notify = ACT_NOTIFY_BOTH;
+int			act_setting_notify_limit = 10000;
+int			act_setting_default_tier = ACT_TIER_FREE;
+
+static const struct config_enum_entry notify_options[] = {
+	{"off", ACT_NOTIFY_OFF, false},
+	{"shared", ACT_NOTIFY_SHARED, false},
+	{"organization", ACT_NOTIFY_ORGANIZATION, false},
+	{"both", ACT_NOTIFY_BOTH, false},
+	{NULL, 0, false}
+};
+
+static const struct config_enum_entry tier_options[] = {
+	{"free", ACT_TIER_FREE, false},
+	{"premium", ACT_TIER_PREMIUM, false},
+	{"enterprise", ACT_TIER_ENTERPRISE, false},
+	{NULL, 0, false}
+};
+
+/* Defines every setting and reserves the prefix; called once, at load. */
+void
+act_settings_define(void)
+{
+	DefineCustomStringVariable("activity.actor_id",
+							   "Id of the actor of what is recorded.",
+							   "Usually set by activity.set_actor() or SET LOCAL.",
+							   &act_setting_actor_id, "",
+							   PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable("activity.actor_kind",
+							   "Kind of the actor, such as user or api_key.",
+							   NULL, &act_setting_actor_kind, "",
+							   PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable("activity.actor_name",
+							   "Name of the actor as people know it.",
+							   NULL, &act_setting_actor_name, "",
+							   PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable("activity.context",
+							   "Where it came from: a JSON object.",
+							   NULL, &act_setting_context, "",
+							   PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("activity.capture",
+							 "Whether tracked tables record their changes.",
+							 "Turn it off for a bulk load; that is recorded.",
+							 &act_setting_capture, true,
+							 PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomEnumVariable("activity.notify",
+							 "Channels that live events are sent on.",
+							 NULL, &act_setting_notify, ACT_NOTIFY_BOTH,
+							 notify_options, PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("activity.notify_limit",
+							"Most live events that one transaction sends itself.",
+							"A larger transaction sends one summary for the rest.",
+							&act_setting_notify_limit, 10000, 0, INT_MAX,
+							PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomEnumVariable("activity.default_tier",
+							 "Tier of organizations that none was set for.",
+							 NULL, &act_setting_default_tier, ACT_TIER_FREE,
+							 tier_options, PGC_SUSET, 0, NULL, NULL, NULL);
+	MarkGUCPrefixReserved("activity");
+}

@@ -1,0 +1,62 @@
+/*
+ * taxonomy.h
+ *		The event types: built in (compiled) and defined by the application.
+ */
+#ifndef ACT_TAXONOMY_H
+#define ACT_TAXONOMY_H
+
+#include "template.h"
+#include "utils/jsonb.h"
+
+#define ACT_KEY_MAX 127			/* bytes in category.action */
+
+/* Built-in codes are the line numbers of data/taxonomy.tsv, 1..; the codes of
+ * applications start here. */
+#define ACT_FIRST_DEFINED_CODE 10000
+
+typedef struct ActEventType
+{
+	int32		code;
+	const char *key;			/* category.action */
+	const char *category;
+	const char *action;
+	const char *family;			/* NULL: none */
+	int32		synonym_of;		/* code of the type it stands for, or 0 */
+	const char *subject_kind;	/* NULL: none */
+	int			nrequired;
+	const char *const *required;
+	const char *template_source;
+	const char *meaning;		/* NULL: none */
+	bool		built_in;
+	ActTemplate *template;		/* compiled on first use: act_taxonomy_template */
+} ActEventType;
+
+/*
+ * A pointer that these return is good until the next call of any of them (a
+ * definition may have changed meanwhile), so finish with it first.
+ * find and get return NULL for what does not exist; require throws
+ * ERRCODE_ACT_UNKNOWN_EVENT_TYPE and suggests a near key.
+ */
+extern const ActEventType *act_taxonomy_find(const char *key, int len);
+extern const ActEventType *act_taxonomy_get(int32 code);
+extern const ActEventType *act_taxonomy_require(const char *key, int len);
+extern const ActEventType *act_taxonomy_require_code(int32 code);
+
+extern const ActTemplate *act_taxonomy_template(const ActEventType *type);
+
+/* Throws ERRCODE_ACT_MISSING_FIELD unless subject or metadata (may be NULL)
+ * has every required field, present and not null. */
+extern void act_taxonomy_check_required(const ActEventType *type,
+										Jsonb *subject, Jsonb *metadata);
+
+/*
+ * The codes that a filter word means, synonyms included: 'category.action',
+ * 'category.*' (throws for a category or key that does not exist).  Appends to
+ * *codes (palloc'd int32 array, grown as needed, no duplicates).
+ */
+extern void act_taxonomy_match(const char *pattern, int32 **codes, int *ncodes);
+
+/* The code itself and every code that is its synonym, 1..n, into codes. */
+extern void act_taxonomy_synonyms(int32 code, int32 **codes, int *ncodes);
+
+#endif
