@@ -18,6 +18,9 @@ extern void act_event_id_highest(TimestampTz time, pg_uuid_t *id);
 /* The time in an id; false unless it is a UUIDv7. */
 extern bool act_event_id_time(const pg_uuid_t *id, TimestampTz *time);
 
+/* 64 random bits from the server's strong source. */
+extern uint64 act_event_id_random(void);
+
 /* The current time, later than every earlier answer in this backend. */
 extern TimestampTz act_event_id_clock(void);
 
