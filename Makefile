@@ -25,4 +25,4 @@ include $(PGXS)
 $(EXTENSION)--$(EXTVERSION).sql: $(SQL_PARTS:%=sql/%.sql) Makefile
 	cat $(SQL_PARTS:%=sql/%.sql) >$@
 
-$(OBJS): $(wildcard src/*.h)
+$(OBJS): $(wildcard src/*.h) Makefile
