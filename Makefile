@@ -13,16 +13,56 @@ OBJS = \
 	src/settings.o
 
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql
-EXTRA_CLEAN = $(EXTENSION)--*.sql src/*_data.h
+EXTRA_CLEAN = $(EXTENSION)--*.sql src/*_data.h tmp_check
 
 # Only what is marked leaves the library; before PostgreSQL 16 the mark is empty.
 PG_CFLAGS = -fvisibility=hidden -Isrc \
 	'-DPGDLLEXPORT=__attribute__((visibility("default")))'
+# The tests, in their order. pg_regress 15 looks into sql/ before test/sql/, so a
+# test must not be named like a part of the install script.
+REGRESS =
+ISOLATION =
+ifneq ($(filter $(SQL_PARTS),$(REGRESS)),)
+$(error a test is named like a part in sql/: $(filter $(SQL_PARTS),$(REGRESS)))
+endif
+# expected/ serves both; 15 finds it in the output folder, later ones are told.
+TEST_OPTS = --inputdir=test --outputdir=. \
+	--load-extension=pgcrypto --load-extension=activity
+REGRESS_OPTS = $(TEST_OPTS)
+ISOLATION_OPTS = $(TEST_OPTS)
+TAP_TESTS = 1
+PROVE_TESTS ?= test/t/*.pl
+
+# These build by themselves, in a folder of their own, and so need no PostgreSQL
+# to begin with; PGXS, which does, has another idea of check.
+OWN_GOALS = check quick-check demo demo-stop matrix
 PG_CONFIG ?= pg_config
+
+.DEFAULT_GOAL = all
+.PHONY: $(OWN_GOALS)
+ifneq ($(filter $(OWN_GOALS),$(MAKECMDGOALS)),)
+export PG_CONFIG
+$(OWN_GOALS):
+	@scripts/$@
+else
+
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
+ifneq ($(shell expr $(MAJORVERSION) '>=' 16),0)
+TEST_OPTS += --expecteddir=.
+endif
 
 $(EXTENSION)--$(EXTVERSION).sql: $(SQL_PARTS:%=sql/%.sql) Makefile
 	cat $(SQL_PARTS:%=sql/%.sql) >$@
 
 $(OBJS): $(wildcard src/*.h) Makefile
+
+# Each measurement in bench/ is a goal: bench/NAME is run by `make bench-NAME`.
+bench-%: install
+	PG_CONFIG=$(PG_CONFIG) bench/$*
+
+# For scripts/check: what a list above holds.
+print-%:
+	@echo $($*)
+
+endif

@@ -1,0 +1,79 @@
+-- Our own rules on the SQL: everything is described, nothing hides in another
+-- schema, definers and views are safe.
+\set ON_ERROR_STOP 1
+BEGIN;
+SELECT plan(7);
+
+CREATE TEMPORARY VIEW member AS
+	SELECT d.classid, d.objid, i.type, i.schema, i.identity
+	FROM pg_depend d
+	JOIN pg_extension e ON e.oid = d.refobjid
+	CROSS JOIN LATERAL pg_identify_object(d.classid, d.objid, 0) i
+	WHERE d.refclassid = 'pg_extension'::regclass
+	  AND d.deptype = 'e' AND e.extname = 'activity';
+
+SELECT is_empty($$
+	SELECT type, identity FROM member
+	WHERE schema NOT IN ('activity', '_activity')
+	$$, 'every object is in activity or _activity');
+
+SELECT is_empty($$
+	SELECT identity FROM member
+	WHERE classid = 'pg_proc'::regclass
+	  AND obj_description(objid, 'pg_proc') IS NULL
+	$$, 'every function has a comment');
+
+SELECT is_empty($$
+	SELECT m.type, m.identity
+	FROM member m
+	JOIN pg_class c ON c.oid = m.objid
+	WHERE m.classid = 'pg_class'::regclass AND m.schema = 'activity'
+	  AND c.relkind IN ('r', 'p', 'v')
+	  AND obj_description(m.objid, 'pg_class') IS NULL
+	UNION ALL
+	SELECT m.type, m.identity FROM member m
+	WHERE m.classid = 'pg_type'::regclass AND m.schema = 'activity'
+	  AND obj_description(m.objid, 'pg_type') IS NULL
+	$$, 'every public view, table and type has a comment');
+
+-- That volatility and PARALLEL are written out, only the source shows: see
+-- test/rules. A safe function must not be volatile, unless it is C, where its
+-- author answers for it.
+SELECT is_empty($$
+	SELECT p.oid::regprocedure FROM member m JOIN pg_proc p ON p.oid = m.objid
+	JOIN pg_language l ON l.oid = p.prolang
+	WHERE m.classid = 'pg_proc'::regclass
+	  AND p.provolatile = 'v' AND p.proparallel = 's'
+	  AND l.lanname <> 'c'
+	$$, 'no volatile function is parallel safe');
+
+SELECT is_empty($$
+	SELECT p.oid::regprocedure, p.proconfig
+	FROM member m JOIN pg_proc p ON p.oid = m.objid
+	WHERE m.classid = 'pg_proc'::regclass AND p.prosecdef
+	  AND NOT coalesce('search_path=pg_catalog, pg_temp' = ANY (p.proconfig),
+					   false)
+	$$, 'every SECURITY DEFINER function pins search_path');
+
+SELECT is_empty($$
+	SELECT p.oid::regprocedure
+	FROM member m
+	JOIN pg_proc p ON p.oid = m.objid
+	JOIN pg_language l ON l.oid = p.prolang
+	WHERE m.classid = 'pg_proc'::regclass
+	  AND (l.lanname = 'plpgsql' OR l.lanname = 'sql' AND p.prosqlbody IS NULL)
+	  AND NOT coalesce('search_path=pg_catalog, pg_temp' = ANY (p.proconfig),
+					   false)
+	$$, 'names in function bodies bind at creation or under a pinned search_path');
+
+SELECT is_empty($$
+	SELECT c.oid::regclass
+	FROM member m JOIN pg_class c ON c.oid = m.objid
+	WHERE m.classid = 'pg_class'::regclass AND c.relkind = 'v'
+	  AND NOT coalesce(c.reloptions && '{security_barrier=true,
+						security_barrier=on,security_invoker=true,
+						security_invoker=on}', false)
+	$$, 'every view says whether it is a barrier or runs as its reader');
+
+SELECT * FROM finish();
+ROLLBACK;

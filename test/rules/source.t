@@ -1,0 +1,103 @@
+#!/usr/bin/perl
+# Our own rules on the source tree: nothing is left out of a list, no file holds
+# two ideas, the library exports our names alone, every function says what it is.
+use strict;
+use warnings;
+use Test::More;
+
+my $make = 'make -s --no-print-directory';
+
+sub slurp
+{
+	my ($file) = @_;
+	open my $in, '<', $file or die "$file: $!";
+	local $/;
+	return scalar <$in>;
+}
+
+sub listed
+{
+	my ($variable) = @_;
+	return sort split ' ', `$make print-$variable`;
+}
+
+# The names of the files that match, without folder and suffix.
+sub present
+{
+	my ($pattern) = @_;
+	return sort map { m{([^/]+)\.[^.]+$} } glob $pattern;
+}
+
+sub lines_with
+{
+	my ($match, @files) = @_;
+	my @found;
+	foreach my $file (@files)
+	{
+		my $number = 0;
+		foreach my $line (split /\n/, slurp($file))
+		{
+			$number++;
+			push @found, "$file:$number: $line" if $line =~ $match;
+		}
+	}
+	return @found;
+}
+
+sub is_clean
+{
+	my ($name, @found) = @_;
+	ok(!@found, $name) or diag(map { "  $_\n" } @found);
+	return;
+}
+
+# Nothing is forgotten.
+is_deeply([ listed('REGRESS') ], [ present('test/sql/*.sql') ],
+	'every regress test is in the Makefile');
+is_deeply([ listed('ISOLATION') ], [ present('test/specs/*.spec') ],
+	'every isolation spec is in the Makefile');
+is_deeply([ listed('SQL_PARTS') ], [ present('sql/*.sql') ],
+	'every part of the install script is in the Makefile');
+is_deeply([ map { s{^src/}{}r =~ s/\.o$//r } listed('OBJS') ],
+	[ present('src/*.c') ], 'every C file is in the Makefile');
+is_deeply(
+	[ sort(present('test/sql/*.sql'), present('test/specs/*.spec')) ],
+	[ grep { !/_\d$/ } present('expected/*.out') ],
+	'every expected output has its test');
+
+# Files stay readable.
+my @source = (glob('src/*.[ch]'), glob('sql/*.sql'));
+is_clean('no source file is longer than 600 lines',
+	grep { 600 < (() = slurp($_) =~ /\n/g) } @source);
+is_clean('nothing is left open in the source',
+	lines_with(qr/TODO|FIXME|XXX/, @source));
+is_clean('no test sleeps',
+	lines_with(qr/pg_sleep|\bsleep[ (]/, glob('test/{sql,specs,pgtap,t}/*')));
+
+# The library exports our names and those that PostgreSQL asks for.
+chomp(my $folder = `$ENV{PG_CONFIG} --pkglibdir`);
+my @exported = map { (split)[2] } `nm -D --defined-only $folder/activity.so`;
+cmp_ok(scalar @exported, '>', 0, 'the library exports something');
+is_clean('the library exports nothing without our prefix',
+	grep { !/^(act_|pg_finfo_act_|Pg_magic_func$|_PG_init$)/ } @exported);
+
+# Every function says what it is.
+my (@silent, @replacing);
+foreach my $file (glob 'sql/*.sql')
+{
+	my $text = slurp($file) =~ s/^--.*$//mgr;
+	while ($text =~ /^CREATE FUNCTION\s+([\w.]+)(.*?)(?:;\n|\Z)/msg)
+	{
+		my ($name, $rest) = ($1, $2);
+		push @silent, "$file: $name: volatility"
+		  unless $rest =~ /\b(?:VOLATILE|STABLE|IMMUTABLE)\b/;
+		push @silent, "$file: $name: PARALLEL"
+		  unless $rest =~ /\bPARALLEL\s+(?:SAFE|RESTRICTED|UNSAFE)\b/;
+	}
+	push @replacing, "$file: $1"
+	  while $text =~ /^(CREATE OR REPLACE.*|CREATE .*IF NOT EXISTS.*)$/mg;
+}
+is_clean('every function states volatility and PARALLEL', @silent);
+is_clean('the install script replaces nothing', @replacing);
+
+done_testing();
