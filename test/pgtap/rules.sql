@@ -31,8 +31,12 @@ SELECT is_empty($$
 	  AND c.relkind IN ('r', 'p', 'v')
 	  AND obj_description(m.objid, 'pg_class') IS NULL
 	UNION ALL
-	SELECT m.type, m.identity FROM member m
+	SELECT m.type, m.identity
+	FROM member m
+	JOIN pg_type t ON t.oid = m.objid
+	LEFT JOIN pg_class c ON c.oid = t.typrelid
 	WHERE m.classid = 'pg_type'::regclass AND m.schema = 'activity'
+	  AND t.typcategory <> 'A' AND coalesce(c.relkind, 'c') = 'c'
 	  AND obj_description(m.objid, 'pg_type') IS NULL
 	$$, 'every public view, table and type has a comment');
 
