@@ -4,13 +4,18 @@ EXTENSION = activity
 EXTVERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(EXTENSION).control)
 
 # The parts of the install script, in the order in which they run.
-SQL_PARTS = schema types tables record
+SQL_PARTS = schema types event_type tables taxonomy record
 
 MODULE_big = activity
 OBJS = \
 	src/activity.o \
 	src/event_id.o \
-	src/settings.o
+	src/event_type.o \
+	src/event_type_define.o \
+	src/settings.o \
+	src/suggestion.o \
+	src/taxonomy.o \
+	src/template.o
 
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql
 EXTRA_CLEAN = $(EXTENSION)--*.sql src/*_data.h tmp_check
@@ -56,6 +61,12 @@ $(EXTENSION)--$(EXTVERSION).sql: $(SQL_PARTS:%=sql/%.sql) Makefile
 	cat $(SQL_PARTS:%=sql/%.sql) >$@
 
 $(OBJS): $(wildcard src/*.h) Makefile
+
+# The built-in taxonomy as C; a bad row fails here, not at the first event.
+src/taxonomy_data.h: data/taxonomy.tsv scripts/taxonomy-header
+	LC_ALL=C scripts/taxonomy-header data/taxonomy.tsv >$@.new
+	mv $@.new $@
+src/taxonomy.o src/taxonomy.bc: src/taxonomy_data.h
 
 # Each measurement in bench/ is a goal: bench/NAME is run by `make bench-NAME`.
 bench-%: install

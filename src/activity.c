@@ -4,6 +4,8 @@
  */
 #include "activity.h"
 
+#include "taxonomy.h"
+
 PG_MODULE_MAGIC;
 
 PGDLLEXPORT void _PG_init(void);
@@ -16,4 +18,5 @@ void
 _PG_init(void)
 {
 	act_settings_define();
+	act_taxonomy_init();
 }

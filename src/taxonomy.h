@@ -14,6 +14,9 @@
  * applications start here. */
 #define ACT_FIRST_DEFINED_CODE 10000
 
+/* The category that a code prints when nobody knows it; no type is in it. */
+#define ACT_UNKNOWN_CATEGORY "unknown"
+
 typedef struct ActEventType
 {
 	int32		code;
@@ -31,6 +34,8 @@ typedef struct ActEventType
 	ActTemplate *template;		/* compiled on first use: act_taxonomy_template */
 } ActEventType;
 
+extern void act_taxonomy_init(void);
+
 /*
  * A pointer that these return is good until the next call of any of them (a
  * definition may have changed meanwhile), so finish with it first.
@@ -42,6 +47,12 @@ extern const ActEventType *act_taxonomy_get(int32 code);
 extern const ActEventType *act_taxonomy_require(const char *key, int len);
 extern const ActEventType *act_taxonomy_require_code(int32 code);
 
+/* All types, by code: how many, and the i-th.  Unlike above, the pointers are
+ * good until the next call of count or of those above. */
+extern int	act_taxonomy_count(void);
+extern const ActEventType *act_taxonomy_nth(int i);
+
+/* Call it right after the type was found: the pointer ages like the type's. */
 extern const ActTemplate *act_taxonomy_template(const ActEventType *type);
 
 /* Throws ERRCODE_ACT_MISSING_FIELD unless subject or metadata (may be NULL)

@@ -12,9 +12,16 @@ CREATE TEMPORARY VIEW member AS
 	WHERE d.refclassid = 'pg_extension'::regclass
 	  AND d.deptype = 'e' AND e.extname = 'activity';
 
+-- Operators on our own types are an exception: in pg_catalog they are found
+-- whatever the search_path.
 SELECT is_empty($$
-	SELECT type, identity FROM member
-	WHERE schema NOT IN ('activity', '_activity')
+	SELECT m.type, m.identity FROM member m
+	LEFT JOIN pg_operator o
+		ON m.classid = 'pg_operator'::regclass AND o.oid = m.objid
+	LEFT JOIN pg_type t ON t.oid = o.oprleft AND o.oprleft = o.oprright
+	WHERE m.schema NOT IN ('activity', '_activity')
+	  AND NOT coalesce(m.schema = 'pg_catalog'
+					   AND t.typnamespace = 'activity'::regnamespace, false)
 	$$, 'every object is in activity or _activity');
 
 SELECT is_empty($$
