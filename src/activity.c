@@ -4,6 +4,11 @@
  */
 #include "activity.h"
 
+#include "actor.h"
+#include "event.h"
+#include "notify.h"
+#include "organization.h"
+#include "relation.h"
 #include "taxonomy.h"
 
 PG_MODULE_MAGIC;
@@ -19,4 +24,9 @@ _PG_init(void)
 {
 	act_settings_define();
 	act_taxonomy_init();
+	act_relation_init();
+	act_organization_init();
+	act_actor_init();
+	act_notify_init();
+	act_event_init();
 }

@@ -26,10 +26,42 @@
 #define ACT_EVENT_CONTEXT		15
 #define ACT_EVENT_COLUMNS		15
 
-/* OIDs of the extension's own relations, by name, cached until invalidated. */
-extern Oid	act_event_relid(void);
+typedef struct ActEvent
+{
+	pg_uuid_t	id;
+	TimestampTz occurred_at;	/* the time in id */
+	int32		organization;
+	int32		type;
+	text	   *actor_kind;		/* these three NULL: the system */
+	text	   *actor_id;
+	text	   *actor_name;		/* or just this one: not known */
+	text	   *description;
+	Jsonb	   *subject;
+	Jsonb	   *metadata;		/* or NULL */
+	Jsonb	   *context;
+} ActEvent;
+
+/*
+ * Writes the event in the current transaction.  While a batch is open in this
+ * subtransaction the row is formed now and written with the others.
+ */
+extern void act_event_write(const ActEvent *event);
+
+/* Writes it unless the organization has an event of this id: then false. */
+extern bool act_event_write_once(const ActEvent *event);
+
+extern void act_event_open_batch(void);
+extern void act_event_close_batch(void);
+
+/* Writes what waits; a no-op in a subtransaction of the one that opened it. */
+extern void act_event_flush(void);
+
+/* The text of the subject's "id" (string or number), NULL if it has none. */
+extern char *act_event_subject_id(Jsonb *subject, int *len);
 
 /* The hash in actor_hash and subject_hash. */
 extern int32 act_event_hash(const char *id, int len);
+
+extern void act_event_init(void);
 
 #endif

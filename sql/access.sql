@@ -1,0 +1,140 @@
+-- Who may do what. The last part: it sees everything that the others made.
+
+-- What each right opens. Names without arguments mean every function of that
+-- name; "use" comes with every right.
+CREATE FUNCTION _activity.privilege()
+RETURNS TABLE (what text, kind text, object text)
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+	VALUES
+	('use', 'type', 'tier'),
+	('use', 'type', 'event_type'),
+	('use', 'function', 'channel'),
+	('use', 'function', 'event_id'),
+	('use', 'function', 'event_time'),
+	('use', 'function', 'organization_tier'),
+	('use', 'relation', 'features'),
+
+	('record', 'function', 'record'),
+	('record', 'function', 'set_actor'),
+
+	('administer', 'function', 'set_tier'),
+	('administer', 'function', 'allow'),
+	('administer', 'update', 'features');
+END;
+COMMENT ON FUNCTION _activity.privilege() IS
+	'the objects of schema activity that each of the rights read, record and administer opens';
+
+-- Grants run as the owner of the extension's objects, so whoever may call
+-- allow() may pass on what it lists and nothing else.
+CREATE FUNCTION activity.allow(role regrole, what text) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE STRICT
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	granted text[];
+	item    record;
+BEGIN
+	granted := CASE allow.what
+		WHEN 'read' THEN ARRAY['use', 'read']
+		WHEN 'record' THEN ARRAY['use', 'record']
+		WHEN 'administer' THEN ARRAY['use', 'read', 'record', 'administer']
+	END;
+	IF granted IS NULL THEN
+		RAISE EXCEPTION 'unknown right "%"', allow.what
+			USING ERRCODE = 'invalid_parameter_value',
+				  HINT = 'The rights are read, record and administer.';
+	END IF;
+
+	EXECUTE format('GRANT USAGE ON SCHEMA activity TO %s', allow.role);
+	FOR item IN
+		SELECT p.kind, p.object FROM _activity.privilege() p
+		WHERE p.what = ANY (granted)
+	LOOP
+		CASE item.kind
+		WHEN 'function' THEN
+			PERFORM _activity.grant_functions(allow.role, item.object);
+		WHEN 'type' THEN
+			EXECUTE format('GRANT USAGE ON TYPE activity.%I TO %s',
+						   item.object, allow.role);
+		WHEN 'relation' THEN
+			EXECUTE format('GRANT SELECT ON activity.%I TO %s',
+						   item.object, allow.role);
+		WHEN 'update' THEN
+			EXECUTE format('GRANT UPDATE ON activity.%I TO %s',
+						   item.object, allow.role);
+		END CASE;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION activity.allow(regrole, text) IS
+	'gives a role a right: read (feed, stream and counts), record, or administer (both, and everything else); errors: 22023 for another word';
+
+CREATE FUNCTION _activity.grant_functions(role regrole, name text) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE STRICT
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	f regprocedure;
+BEGIN
+	FOR f IN
+		SELECT p.oid::regprocedure FROM pg_proc p
+		WHERE p.pronamespace = 'activity'::regnamespace
+		  AND p.proname = grant_functions.name
+	LOOP
+		EXECUTE format('GRANT EXECUTE ON %s %s TO %s',
+					   CASE (SELECT p.prokind FROM pg_proc p WHERE p.oid = f)
+						   WHEN 'p' THEN 'PROCEDURE' ELSE 'FUNCTION' END,
+					   f, grant_functions.role);
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION _activity.grant_functions(regrole, text) IS
+	'grants EXECUTE on every function of a name in schema activity';
+
+-- Nothing is granted to PUBLIC. What casts, operators and type input run is
+-- granted with "use", by pg_depend rather than by a list that could go stale.
+DO $$
+DECLARE
+	f regprocedure;
+	t regtype;
+BEGIN
+	FOR f IN
+		SELECT p.oid::regprocedure FROM pg_catalog.pg_proc p
+		WHERE p.pronamespace IN ('activity'::regnamespace, '_activity'::regnamespace)
+	LOOP
+		EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', f);
+	END LOOP;
+	FOR t IN
+		SELECT y.oid::regtype FROM pg_catalog.pg_type y
+		WHERE y.typnamespace = 'activity'::regnamespace
+		  AND (y.typtype IN ('e', 'b') AND y.typelem = 0
+			   OR y.typtype = 'c' AND EXISTS (
+				   SELECT FROM pg_catalog.pg_class c
+				   WHERE c.oid = y.typrelid AND c.relkind = 'c'))
+	LOOP
+		EXECUTE pg_catalog.format('REVOKE ALL ON TYPE %s FROM PUBLIC', t);
+	END LOOP;
+END
+$$;
+
+-- The role that runs CREATE EXTENSION owns the private tables, so that it can
+-- dump and restore them, and has every right.
+DO $$
+DECLARE
+	r record;
+BEGIN
+	FOR r IN
+		SELECT c.oid::regclass AS name, c.relkind
+		FROM pg_catalog.pg_class c
+		WHERE c.relnamespace = '_activity'::regnamespace
+		  AND c.relkind IN ('r', 'p', 'S', 'v')
+	LOOP
+		EXECUTE pg_catalog.format('ALTER %s %s OWNER TO @extowner@',
+			CASE r.relkind WHEN 'S' THEN 'SEQUENCE' WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END,
+			r.name);
+	END LOOP;
+END
+$$;
+ALTER SCHEMA _activity OWNER TO @extowner@;
+SELECT activity.allow('@extowner@'::pg_catalog.regrole, 'administer');

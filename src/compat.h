@@ -1,0 +1,95 @@
+/*
+ * compat.h
+ *		Where PostgreSQL 15, 17 and 18 differ, one shim each, with the upstream
+ *		change that made it necessary.
+ */
+#ifndef ACT_COMPAT_H
+#define ACT_COMPAT_H
+
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/xact.h"
+#include "common/jsonapi.h"
+#include "executor/executor.h"
+#include "nodes/parsenodes.h"
+#include "parser/parse_relation.h"
+#include "mb/pg_wchar.h"
+#include "utils/rel.h"
+
+/*
+ * Whether jsonb would take it, without throwing.  17 lets the lexer live on the
+ * stack (1c99cde2f34).
+ */
+static inline bool
+act_compat_json_is_valid(const char *json)
+{
+#if PG_VERSION_NUM >= 170000
+	JsonLexContext *lexer = makeJsonLexContextCstringLen(NULL, json, strlen(json),
+														 GetDatabaseEncoding(),
+														 true);
+#else
+	JsonLexContext *lexer = makeJsonLexContextCstringLen((char *) json,
+														 strlen(json),
+														 GetDatabaseEncoding(),
+														 true);
+#endif
+	return pg_parse_json(lexer, &nullSemAction) == JSON_SUCCESS;
+}
+
+/*
+ * An EState whose range table holds one relation, to write to.
+ * 16 moved permissions out of the range table (a61b1f74823), 18 lets
+ * ExecInitRangeTable know unpruned relations (cbc127917e0).
+ */
+static inline EState *
+act_compat_estate(Relation rel)
+{
+	EState	   *estate = CreateExecutorState();
+	RangeTblEntry *entry = makeNode(RangeTblEntry);
+
+	entry->rtekind = RTE_RELATION;
+	entry->relid = RelationGetRelid(rel);
+	entry->relkind = rel->rd_rel->relkind;
+	entry->rellockmode = AccessShareLock;
+#if PG_VERSION_NUM >= 180000
+	{
+		List	   *permissions = NIL;
+
+		addRTEPermissionInfo(&permissions, entry);
+		ExecInitRangeTable(estate, list_make1(entry), permissions,
+						   bms_make_singleton(1));
+	}
+#elif PG_VERSION_NUM >= 160000
+	{
+		List	   *permissions = NIL;
+
+		addRTEPermissionInfo(&permissions, entry);
+		ExecInitRangeTable(estate, list_make1(entry), permissions);
+	}
+#else
+	ExecInitRangeTable(estate, list_make1(entry));
+#endif
+	estate->es_output_cid = GetCurrentCommandId(true);
+	return estate;
+}
+
+/* 16 added onlySummarizing (19d8e2308bc), for updates that keep HOT. */
+#if PG_VERSION_NUM >= 160000
+#define act_compat_insert_index_tuples(rri, slot, estate, no_dup, conflict) \
+	ExecInsertIndexTuples(rri, slot, estate, false, no_dup, conflict, NIL, false)
+#else
+#define act_compat_insert_index_tuples(rri, slot, estate, no_dup, conflict) \
+	ExecInsertIndexTuples(rri, slot, estate, false, no_dup, conflict, NIL)
+#endif
+
+/* 18 tells the row that is being checked its own tid (bc32a12e0db). */
+#if PG_VERSION_NUM >= 180000
+#define act_compat_check_constraints(rri, slot, estate, conflict) \
+	ExecCheckIndexConstraints(rri, slot, estate, conflict, &(slot)->tts_tid, NIL)
+#else
+#define act_compat_check_constraints(rri, slot, estate, conflict) \
+	ExecCheckIndexConstraints(rri, slot, estate, conflict, NIL)
+#endif
+
+#endif
