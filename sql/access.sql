@@ -14,6 +14,7 @@ BEGIN ATOMIC
 	('use', 'function', 'event_time'),
 	('use', 'function', 'organization_tier'),
 	('use', 'relation', 'features'),
+	('use', 'operators of', 'event_type'),
 
 	('record', 'function', 'record'),
 	('record', 'function', 'set_actor'),
@@ -60,6 +61,8 @@ BEGIN
 		WHEN 'relation' THEN
 			EXECUTE format('GRANT SELECT ON activity.%I TO %s',
 						   item.object, allow.role);
+		WHEN 'operators of' THEN
+			PERFORM _activity.grant_operators(allow.role, item.object);
 		WHEN 'update' THEN
 			EXECUTE format('GRANT UPDATE ON activity.%I TO %s',
 						   item.object, allow.role);
@@ -92,8 +95,36 @@ $$;
 COMMENT ON FUNCTION _activity.grant_functions(regrole, text) IS
 	'grants EXECUTE on every function of a name in schema activity';
 
--- Nothing is granted to PUBLIC. What casts, operators and type input run is
--- granted with "use", by pg_depend rather than by a list that could go stale.
+-- An expression needs EXECUTE on what its operators and casts run.
+CREATE FUNCTION _activity.grant_operators(role regrole, type_name text) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE STRICT
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	typ oid := (SELECT y.oid FROM pg_type y
+				WHERE y.typnamespace = 'activity'::regnamespace
+				  AND y.typname = grant_operators.type_name);
+	f   regprocedure;
+BEGIN
+	FOR f IN
+		SELECT o.oprcode::regprocedure FROM pg_operator o
+		WHERE typ IN (o.oprleft, o.oprright) AND o.oprcode <> 0
+		UNION
+		SELECT c.castfunc::regprocedure FROM pg_cast c
+		WHERE typ IN (c.castsource, c.casttarget) AND c.castfunc <> 0
+		UNION
+		SELECT a.amproc::regprocedure FROM pg_amproc a
+		WHERE typ IN (a.amproclefttype, a.amprocrighttype)
+	LOOP
+		EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s',
+					   f, grant_operators.role);
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION _activity.grant_operators(regrole, text) IS
+	'grants EXECUTE on what the operators and casts of a type run';
+
+-- Nothing is granted to PUBLIC.
 DO $$
 DECLARE
 	f regprocedure;

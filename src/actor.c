@@ -10,8 +10,6 @@
 #include "activity.h"
 
 #include "catalog/pg_authid.h"
-#include "common/jsonapi.h"
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"

@@ -12,6 +12,7 @@
 
 #include "utils/guc.h"
 
+#include "actor.h"
 #include "tier.h"
 
 char	   *act_setting_actor_id;
@@ -38,6 +39,19 @@ static const struct config_enum_entry tier_options[] = {
 	{NULL, 0, false}
 };
 
+/*
+ * A context that can't be recorded is refused when it is set, not in the
+ * transaction that records.
+ */
+static bool
+check_context(char **value, void **extra, GucSource source)
+{
+	if (*value == NULL || **value == '\0' || act_actor_is_json_object(*value))
+		return true;
+	GUC_check_errdetail("It must be a JSON object, such as {\"ip\": \"192.0.2.1\"}.");
+	return false;
+}
+
 /* Defines every setting and reserves the prefix; called once, at load. */
 void
 act_settings_define(void)
@@ -58,7 +72,7 @@ act_settings_define(void)
 	DefineCustomStringVariable("activity.context",
 							   "Where it came from: a JSON object.",
 							   NULL, &act_setting_context, "",
-							   PGC_USERSET, 0, NULL, NULL, NULL);
+							   PGC_USERSET, 0, check_context, NULL, NULL);
 	DefineCustomBoolVariable("activity.capture",
 							 "Whether tracked tables record their changes.",
 							 "Turn it off for a bulk load; that is recorded.",
