@@ -17,6 +17,11 @@
 #include "mb/pg_wchar.h"
 #include "utils/rel.h"
 
+/* 18 writes it before the declaration (97525bc5c8f), as C23 does. */
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn pg_attribute_noreturn()
+#endif
+
 /*
  * Whether jsonb would take it, without throwing.  17 lets the lexer live on the
  * stack (1c99cde2f34).

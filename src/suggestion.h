@@ -7,8 +7,10 @@
 
 #include "postgres.h"
 
+#include "compat.h"
+
 /* Throw ERRCODE_ACT_UNKNOWN_EVENT_TYPE. */
-extern void pg_attribute_noreturn() act_suggestion_throw(const char *key, int len);
-extern void pg_attribute_noreturn() act_suggestion_throw_category(const char *category, int len);
+pg_noreturn extern void act_suggestion_throw(const char *key, int len);
+pg_noreturn extern void act_suggestion_throw_category(const char *category, int len);
 
 #endif

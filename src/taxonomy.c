@@ -392,6 +392,7 @@ static void
 read_definition(Relation relation, HeapTuple tuple, ActEventType *type)
 {
 	bool		is_null;
+	char	   *category;
 	char	   *dot;
 	Datum	   *fields;
 	const char **required;
@@ -402,11 +403,12 @@ read_definition(Relation relation, HeapTuple tuple, ActEventType *type)
 											RelationGetDescr(relation),
 											&is_null));
 	type->key = read_text(relation, tuple, DEFINITION_KEY);
-	type->category = pstrdup(type->key);
-	dot = strchr(type->category, '.');
+	category = pstrdup(type->key);
+	dot = strchr(category, '.');
 	if (dot == NULL)			/* the table's CHECK forbids it */
 		elog(ERROR, "event type \"%s\" has no action", type->key);
 	*dot = '\0';
+	type->category = category;
 	type->action = dot + 1;
 	type->family = read_text(relation, tuple, DEFINITION_FAMILY);
 	type->subject_kind = read_text(relation, tuple, DEFINITION_SUBJECT_KIND);

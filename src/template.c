@@ -21,6 +21,7 @@
 #include "miscadmin.h"
 #include "utils/numeric.h"
 
+#include "compat.h"
 #include "template.h"
 
 typedef struct Alternative
@@ -73,7 +74,7 @@ static Piece *add_piece(Parser *parser, PieceKind kind);
 static void add_alternative(Parser *parser, Piece *piece,
 							const char *text, int len, bool is_last);
 static void check_length(const char *source);
-static void pg_attribute_noreturn() complain(Parser *parser, const char *at,
+pg_noreturn static void complain(Parser *parser, const char *at,
 											 const char *what,
 											 const char *hint);
 static bool append_field(StringInfo out, const Piece *piece,

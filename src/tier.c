@@ -154,7 +154,7 @@ needed(const char *feature)
 
 	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_TEXTEQ,
 				CStringGetTextDatum(feature));
-	key.sk_collation = RelationGetDescr(rel)->attrs[0].attcollation;
+	key.sk_collation = TupleDescAttr(RelationGetDescr(rel), 0)->attcollation;
 	scan = systable_beginscan(rel, act_relation_oid(ACT_REL_FEATURE_OVERRIDE_PKEY),
 							  true, GetActiveSnapshot(), 1, &key);
 	if (HeapTupleIsValid(tuple = systable_getnext(scan)))
