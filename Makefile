@@ -56,7 +56,7 @@ PG_CONFIG ?= pg_config
 ifneq ($(filter $(OWN_GOALS),$(MAKECMDGOALS)),)
 export PG_CONFIG
 $(OWN_GOALS):
-	@scripts/$@
+	@setpriv --pdeathsig TERM scripts/$@
 else
 
 PGXS := $(shell $(PG_CONFIG) --pgxs)

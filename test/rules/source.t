@@ -74,6 +74,11 @@ is_clean('nothing is left open in the source',
 is_clean('no test sleeps',
 	lines_with(qr/pg_sleep|\bsleep[ (]/, glob('test/{sql,specs,pgtap,t}/*')));
 
+# One version everywhere.
+my ($version) = slurp('activity.control') =~ /^default_version = '(.*)'$/m;
+is_deeply([ slurp('META.json') =~ /"version": "([\d.]+)"/g ],
+	[ $version, $version, '1.0.0' ], 'META.json has the version of the control file');
+
 # The library exports our names and those that PostgreSQL asks for.
 chomp(my $folder = `$ENV{PG_CONFIG} --pkglibdir`);
 my @exported = map { (split)[2] } `nm -D --defined-only $folder/activity.so`;
