@@ -13,12 +13,19 @@ BEGIN ATOMIC
 	('use', 'function', 'event_id'),
 	('use', 'function', 'event_time'),
 	('use', 'function', 'organization_tier'),
+	('use', 'function', 'category'),
+	('use', 'function', 'action'),
 	('use', 'relation', 'features'),
+	('use', 'relation', 'event_types'),
+	('use', 'helper', 'event_types'),
 	('use', 'operators of', 'event_type'),
 
 	('record', 'function', 'record'),
 	('record', 'function', 'set_actor'),
 
+	('read', 'function', 'render_description'),
+
+	('administer', 'function', 'define_event_type'),
 	('administer', 'function', 'set_tier'),
 	('administer', 'function', 'allow'),
 	('administer', 'update', 'features');
@@ -60,6 +67,9 @@ BEGIN
 						   item.object, allow.role);
 		WHEN 'relation' THEN
 			EXECUTE format('GRANT SELECT ON activity.%I TO %s',
+						   item.object, allow.role);
+		WHEN 'helper' THEN -- what a view calls, its reader calls
+			EXECUTE format('GRANT EXECUTE ON FUNCTION _activity.%I TO %s',
 						   item.object, allow.role);
 		WHEN 'operators of' THEN
 			PERFORM _activity.grant_operators(allow.role, item.object);

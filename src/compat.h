@@ -97,4 +97,11 @@ act_compat_estate(Relation rel)
 	ExecCheckIndexConstraints(rri, slot, estate, conflict, NIL)
 #endif
 
+/* 16 lets input functions report errors without throwing (d9f7f5d32f2). */
+#if PG_VERSION_NUM >= 160000
+#include "nodes/miscnodes.h"
+#else
+#define errsave(context, ...) ereport(ERROR, __VA_ARGS__)
+#endif
+
 #endif

@@ -18,6 +18,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 
+#include "suggestion.h"
 #include "taxonomy.h"
 
 #define UNKNOWN_PREFIX ACT_UNKNOWN_CATEGORY "."
@@ -33,8 +34,8 @@ PGDLLEXPORT PG_FUNCTION_INFO_V1(act_action);
 PGDLLEXPORT PG_FUNCTION_INFO_V1(act_event_types);
 PGDLLEXPORT PG_FUNCTION_INFO_V1(act_render_description);
 
-static int32 parse_key(const char *key, int len);
-static char *key_of(int32 code);
+static int32 parse_key(const char *key, int len, struct Node *soft);
+static Jsonb *with_kind(Jsonb *subject, const char *kind);
 static Datum text_or_null(const char *string, bool *is_null);
 static ArrayType *required_of(const ActEventType *type);
 static void check_object(Jsonb *jsonb, const char *name);
@@ -44,13 +45,13 @@ act_event_type_in(PG_FUNCTION_ARGS)
 {
 	char	   *key = PG_GETARG_CSTRING(0);
 
-	PG_RETURN_INT32(parse_key(key, strlen(key)));
+	PG_RETURN_INT32(parse_key(key, strlen(key), fcinfo->context));
 }
 
 Datum
 act_event_type_out(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_CSTRING(key_of(PG_GETARG_INT32(0)));
+	PG_RETURN_CSTRING(act_taxonomy_key(PG_GETARG_INT32(0)));
 }
 
 Datum
@@ -61,13 +62,13 @@ act_event_type_recv(PG_FUNCTION_ARGS)
 	char	   *key = pq_getmsgtext(message, message->len - message->cursor,
 									&len);
 
-	PG_RETURN_INT32(parse_key(key, len));
+	PG_RETURN_INT32(parse_key(key, len, NULL));
 }
 
 Datum
 act_event_type_send(PG_FUNCTION_ARGS)
 {
-	char	   *key = key_of(PG_GETARG_INT32(0));
+	char	   *key = act_taxonomy_key(PG_GETARG_INT32(0));
 	StringInfoData message;
 
 	pq_begintypsend(&message);
@@ -80,20 +81,21 @@ act_event_type_from_text(PG_FUNCTION_ARGS)
 {
 	text	   *key = PG_GETARG_TEXT_PP(0);
 
-	PG_RETURN_INT32(parse_key(VARDATA_ANY(key), VARSIZE_ANY_EXHDR(key)));
+	PG_RETURN_INT32(parse_key(VARDATA_ANY(key), VARSIZE_ANY_EXHDR(key),
+							  NULL));
 }
 
 Datum
 act_event_type_to_text(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_TEXT_P(cstring_to_text(key_of(PG_GETARG_INT32(0))));
+	PG_RETURN_TEXT_P(cstring_to_text(act_taxonomy_key(PG_GETARG_INT32(0))));
 }
 
 /* What stands before the dot of the key. */
 Datum
 act_category(PG_FUNCTION_ARGS)
 {
-	char	   *key = key_of(PG_GETARG_INT32(0));
+	char	   *key = act_taxonomy_key(PG_GETARG_INT32(0));
 
 	PG_RETURN_TEXT_P(cstring_to_text_with_len(key, strcspn(key, ".")));
 }
@@ -102,7 +104,7 @@ act_category(PG_FUNCTION_ARGS)
 Datum
 act_action(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_TEXT_P(cstring_to_text(strchr(key_of(PG_GETARG_INT32(0)),
+	PG_RETURN_TEXT_P(cstring_to_text(strchr(act_taxonomy_key(PG_GETARG_INT32(0)),
 											'.') + 1));
 }
 
@@ -127,7 +129,7 @@ act_event_types(PG_FUNCTION_ARGS)
 		values[2] = text_or_null(type->action, &nulls[2]);
 		values[3] = text_or_null(type->family, &nulls[3]);
 		values[4] = text_or_null(type->synonym_of == 0 ? NULL :
-								 key_of(type->synonym_of), &nulls[4]);
+								 act_taxonomy_key(type->synonym_of), &nulls[4]);
 		values[5] = text_or_null(type->subject_kind, &nulls[5]);
 		values[6] = PointerGetDatum(required_of(type));
 		values[7] = text_or_null(type->template_source, &nulls[7]);
@@ -153,13 +155,15 @@ act_render_description(PG_FUNCTION_ARGS)
 	check_object(metadata, "metadata");
 
 	type = act_taxonomy_require_code(PG_GETARG_INT32(0));
+	if (type->subject_kind != NULL)
+		subject = with_kind(subject, type->subject_kind);
 	PG_RETURN_TEXT_P(act_template_render(act_taxonomy_template(type),
 										 subject, metadata));
 }
 
-/* The code of a key; throws if there is none. */
+/* The code of a key; an error, soft if so asked, when there is none. */
 static int32
-parse_key(const char *key, int len)
+parse_key(const char *key, int len, struct Node *soft)
 {
 	const ActEventType *type = act_taxonomy_find(key, len);
 	int			prefix = strlen(UNKNOWN_PREFIX);
@@ -167,7 +171,7 @@ parse_key(const char *key, int len)
 	if (type != NULL)
 		return type->code;
 
-	/* What key_of() made of a code that nobody knows. */
+	/* What act_taxonomy_key() made of a code that nobody knows. */
 	if (len > prefix && len <= prefix + 10 &&
 		strncmp(key, UNKNOWN_PREFIX, prefix) == 0 &&
 		strspn(key + prefix, "0123456789") >= len - prefix)
@@ -178,18 +182,8 @@ parse_key(const char *key, int len)
 		if (code >= ACT_FIRST_DEFINED_CODE && code <= PG_INT32_MAX)
 			return (int32) code;
 	}
-	return act_taxonomy_require(key, len)->code;
-}
-
-/* The key of a code, palloc'd; never fails. */
-static char *
-key_of(int32 code)
-{
-	const ActEventType *type = act_taxonomy_get(code);
-
-	if (type == NULL)
-		return psprintf(UNKNOWN_PREFIX "%d", code);
-	return pstrdup(type->key);
+	act_suggestion_report(key, len, soft);
+	return 0;
 }
 
 static Datum
@@ -210,6 +204,28 @@ required_of(const ActEventType *type)
 		fields[i] = CStringGetTextDatum(type->required[i]);
 	return construct_array(fields, type->nrequired, TEXTOID, -1, false,
 						   TYPALIGN_INT);
+}
+
+/* The subject as it is recorded: with the type's kind if it has none. */
+static Jsonb *
+with_kind(Jsonb *subject, const char *kind)
+{
+	JsonbParseState *state = NULL;
+	JsonbValue	name = {.type = jbvString, .val.string = {4, "kind"}};
+	JsonbValue	value = {.type = jbvString};
+	Jsonb	   *object;
+
+	value.val.string.val = unconstify(char *, kind);
+	value.val.string.len = strlen(kind);
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	pushJsonbValue(&state, WJB_KEY, &name);
+	pushJsonbValue(&state, WJB_VALUE, &value);
+	object = JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+	if (subject == NULL)
+		return object;
+	return DatumGetJsonbP(DirectFunctionCall2(jsonb_concat,
+											  JsonbPGetDatum(object),
+											  JsonbPGetDatum(subject)));
 }
 
 /* Throws unless it is absent or an object. */

@@ -13,6 +13,7 @@
 #include "utils/builtins.h"
 #include "utils/varlena.h"
 
+#include "compat.h"
 #include "suggestion.h"
 #include "taxonomy.h"
 
@@ -29,9 +30,9 @@ static char *suggest_action(const char *key);
 static char *list_category(const char *key);
 static void add_key(StringInfo out, int *count, const char *key);
 
-/* Throws for a key that does not exist. */
+/* Reports a key that does not exist. */
 void
-act_suggestion_throw(const char *key, int len)
+act_suggestion_report(const char *key, int len, struct Node *soft)
 {
 	char	   *lower = NULL;
 	char	   *hint = NULL;
@@ -48,7 +49,7 @@ act_suggestion_throw(const char *key, int len)
 	if (hint == NULL)
 		hint = "The view activity.event_types lists them; activity.define_event_type() adds one.";
 
-	ereport(ERROR,
+	errsave(soft,
 			(errcode(ERRCODE_ACT_UNKNOWN_EVENT_TYPE),
 			 errmsg("event type \"%s\" does not exist", shown(key, len)),
 			 errhint("%s", hint)));

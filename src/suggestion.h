@@ -9,8 +9,11 @@
 
 #include "compat.h"
 
-/* Throw ERRCODE_ACT_UNKNOWN_EVENT_TYPE. */
-pg_noreturn extern void act_suggestion_throw(const char *key, int len);
+/*
+ * Both report ERRCODE_ACT_UNKNOWN_EVENT_TYPE.  The first returns only if soft is
+ * an ErrorSaveContext, as input functions may get one from PostgreSQL 16 on.
+ */
+extern void act_suggestion_report(const char *key, int len, struct Node *soft);
 pg_noreturn extern void act_suggestion_throw_category(const char *category, int len);
 
 #endif

@@ -147,7 +147,7 @@ act_taxonomy_require(const char *key, int len)
 	const ActEventType *type = act_taxonomy_find(key, len);
 
 	if (type == NULL)
-		act_suggestion_throw(key, len);
+		act_suggestion_report(key, len, NULL);
 	return type;
 }
 
@@ -164,6 +164,17 @@ act_taxonomy_require_code(int32 code)
 				 errdetail("Its definition was rolled back or removed."),
 				 errhint("Define it with activity.define_event_type().")));
 	return type;
+}
+
+/* The key of a code, palloc'd; unknown.<code> if it does not exist. */
+char *
+act_taxonomy_key(int32 code)
+{
+	const ActEventType *type = act_taxonomy_get(code);
+
+	if (type == NULL)
+		return psprintf(ACT_UNKNOWN_CATEGORY ".%d", code);
+	return pstrdup(type->key);
 }
 
 /* How many types there are, and the i-th of them in the order of codes. */

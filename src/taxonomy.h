@@ -47,6 +47,10 @@ extern const ActEventType *act_taxonomy_get(int32 code);
 extern const ActEventType *act_taxonomy_require(const char *key, int len);
 extern const ActEventType *act_taxonomy_require_code(int32 code);
 
+/* The key of a code for people, palloc'd; never fails, as a row may have
+ * outlived its definition: unknown.<code> then. */
+extern char *act_taxonomy_key(int32 code);
+
 /* All types, by code: how many, and the i-th.  Unlike above, the pointers are
  * good until the next call of count or of those above. */
 extern int	act_taxonomy_count(void);

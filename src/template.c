@@ -75,8 +75,7 @@ static void add_alternative(Parser *parser, Piece *piece,
 							const char *text, int len, bool is_last);
 static void check_length(const char *source);
 pg_noreturn static void complain(Parser *parser, const char *at,
-											 const char *what,
-											 const char *hint);
+								 const char *what, const char *hint);
 static bool append_field(StringInfo out, const Piece *piece,
 						 JsonbContainer *subject, JsonbContainer *metadata);
 static JsonbContainer *fields_of(Jsonb *jsonb);
