@@ -60,6 +60,9 @@ $(OWN_GOALS):
 else
 
 PGXS := $(shell $(PG_CONFIG) --pgxs)
+ifeq ($(PGXS),)
+$(error PG_CONFIG names no pg_config (Debian: postgresql-server-dev-NN))
+endif
 include $(PGXS)
 ifneq ($(shell expr $(MAJORVERSION) '>=' 16),0)
 TEST_OPTS += --expecteddir=.

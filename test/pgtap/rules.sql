@@ -2,7 +2,7 @@
 -- schema, definers and views are safe.
 \set ON_ERROR_STOP 1
 BEGIN;
-SELECT plan(7);
+SELECT plan(9);
 
 CREATE TEMPORARY VIEW member AS
 	SELECT d.classid, d.objid, i.type, i.schema, i.identity
@@ -85,6 +85,56 @@ SELECT is_empty($$
 						security_barrier=on,security_invoker=true,
 						security_invoker=on}', false)
 	$$, 'every view says whether it is a barrier or runs as its reader');
+
+SELECT is_empty($$
+	SELECT m.type, m.identity, a.privilege_type
+	FROM member m
+	LEFT JOIN pg_proc p
+		ON m.classid = 'pg_proc'::regclass AND p.oid = m.objid
+	LEFT JOIN pg_class c
+		ON m.classid = 'pg_class'::regclass AND c.oid = m.objid
+	LEFT JOIN pg_namespace n
+		ON m.classid = 'pg_namespace'::regclass AND n.oid = m.objid
+	LEFT JOIN pg_type t
+		ON m.classid = 'pg_type'::regclass AND t.oid = m.objid
+		AND t.typnamespace = 'activity'::regnamespace
+		AND t.typcategory <> 'A'
+		AND NOT EXISTS (SELECT FROM pg_class row
+						WHERE row.oid = t.typrelid AND row.relkind <> 'c')
+	CROSS JOIN LATERAL aclexplode(CASE
+		WHEN p.oid IS NOT NULL
+			THEN coalesce(p.proacl, acldefault('f', p.proowner))
+		WHEN c.oid IS NOT NULL THEN c.relacl
+		WHEN n.oid IS NOT NULL THEN n.nspacl
+		WHEN t.oid IS NOT NULL
+			THEN coalesce(t.typacl, acldefault('T', t.typowner))
+		END) a
+	WHERE a.grantee = 0
+	$$, 'nothing is granted to PUBLIC');
+
+-- What runs without being called by name needs no right of its own.
+SELECT is_empty($$
+	SELECT m.identity
+	FROM member m
+	JOIN pg_proc p ON p.oid = m.objid
+	WHERE m.classid = 'pg_proc'::regclass AND m.schema = 'activity'
+	  AND p.proname NOT IN (
+		SELECT object FROM _activity.privilege() WHERE kind = 'function')
+	  AND p.oid NOT IN (SELECT oprcode FROM pg_operator)
+	  AND p.oid NOT IN (SELECT amproc FROM pg_amproc)
+	  AND p.oid NOT IN (SELECT castfunc FROM pg_cast)
+	  AND NOT EXISTS (
+		SELECT FROM pg_type t
+		WHERE p.oid IN (t.typinput, t.typoutput, t.typreceive, t.typsend))
+	UNION ALL
+	SELECT m.identity
+	FROM member m
+	JOIN pg_class c ON c.oid = m.objid
+	WHERE m.classid = 'pg_class'::regclass AND m.schema = 'activity'
+	  AND c.relkind IN ('r', 'p', 'v')
+	  AND c.relname NOT IN (
+		SELECT object FROM _activity.privilege() WHERE kind = 'relation')
+	$$, 'a right opens every public function and view');
 
 SELECT * FROM finish();
 ROLLBACK;
