@@ -34,7 +34,7 @@ PG_CFLAGS = -fvisibility=hidden -Isrc \
 # The tests, in their order. pg_regress 15 looks into sql/ before test/sql/, so a
 # test must not be named like a part of the install script.
 REGRESS =
-ISOLATION =
+ISOLATION = new_organization same_id
 ifneq ($(filter $(SQL_PARTS),$(REGRESS)),)
 $(error a test is named like a part in sql/: $(filter $(SQL_PARTS),$(REGRESS)))
 endif
