@@ -51,6 +51,24 @@ sub is_clean
 	return;
 }
 
+# In pgindent's layout a function's braces are alone at the margin.
+sub long_functions
+{
+	my ($file) = @_;
+	my ($start, $number, @found) = (0, 0);
+	foreach my $line (split /\n/, slurp($file))
+	{
+		$number++;
+		$start = $number if $line =~ /^\{/;
+		if ($line =~ /^\}/ && $start)
+		{
+			push @found, "$file:$start" if $number - $start + 1 > 60;
+			$start = 0;
+		}
+	}
+	return @found;
+}
+
 # Nothing is forgotten.
 is_deeply([ listed('REGRESS') ], [ present('test/sql/*.sql') ],
 	'every regress test is in the Makefile');
@@ -69,6 +87,8 @@ is_deeply(
 my @source = (glob('src/*.[ch]'), glob('sql/*.sql'));
 is_clean('no source file is longer than 600 lines',
 	grep { 600 < (() = slurp($_) =~ /\n/g) } @source);
+is_clean('no function is longer than 60 lines',
+	map { long_functions($_) } glob 'src/*.c');
 is_clean('nothing is left open in the source',
 	lines_with(qr/TODO|FIXME|XXX/, @source));
 is_clean('no test sleeps',
@@ -104,5 +124,19 @@ foreach my $file (glob 'sql/*.sql')
 }
 is_clean('every function states volatility and PARALLEL', @silent);
 is_clean('the install script replaces nothing', @replacing);
+
+# Every name that a user meets is in the reference.
+my $install = join '', map { slurp($_) } glob 'sql/*.sql';
+my %public = map { $_ => 1 } (
+	$install =~ /^CREATE (?:FUNCTION|PROCEDURE|VIEW|TABLE|TYPE) (activity\.\w+)/mg,
+	slurp('src/settings.c') =~ /^\s*Define\w+\("(activity\.\w+)"/mg,
+	map { s/\W//gr }
+	  slurp('src/activity.h') =~ /MAKE_SQLSTATE\(([^)]*)\)/g);
+if (-e 'docs/reference.md')
+{
+	my $reference = slurp('docs/reference.md');
+	is_clean('every public name is in docs/reference.md',
+		sort grep { $reference !~ /\b\Q$_\E\b/ } keys %public);
+}
 
 done_testing();
