@@ -4,21 +4,25 @@ EXTENSION = activity
 EXTVERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(EXTENSION).control)
 
 # The parts of the install script, in the order in which they run.
-SQL_PARTS = schema types event_type tables taxonomy record tier access
+SQL_PARTS = schema types event_type tables stream taxonomy record tier access
 
 MODULE_big = activity
 OBJS = \
 	src/activity.o \
+	src/chain.o \
 	src/actor.o \
 	src/event.o \
 	src/event_id.o \
 	src/event_type.o \
 	src/event_type_define.o \
+	src/incarnation.o \
 	src/notify.o \
 	src/organization.o \
 	src/record.o \
 	src/relation.o \
+	src/segment.o \
 	src/settings.o \
+	src/stream.o \
 	src/suggestion.o \
 	src/taxonomy.o \
 	src/template.o \

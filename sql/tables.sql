@@ -42,12 +42,13 @@ CREATE TABLE _activity.feature_override (
 --   (organization, type, id)          filter by event type
 --   (organization, actor_hash, id)    filter by actor
 --   (organization, subject_hash, id)  filter by subject
+--   (xid)                             what was recorded since the last publishing
 -- id is a UUIDv7 that holds occurred_at to the microsecond, so ordering by id is
 -- ordering by time, and an id alone tells its partition.
 CREATE TABLE _activity.event (
 	id           uuid        NOT NULL,
 	occurred_at  timestamptz NOT NULL,
-	xid          xid8        NOT NULL, -- the recording transaction
+	xid          xid8        NOT NULL, -- the recording transaction (incarnation.c)
 	salt         bigint,               -- 8 random bytes; gone after redaction
 	organization integer     NOT NULL,
 	type         integer     NOT NULL, -- the taxonomy's code
@@ -74,6 +75,8 @@ CREATE INDEX event_default_actor
 	ON _activity.event_default (organization, actor_hash, id);
 CREATE INDEX event_default_subject
 	ON _activity.event_default (organization, subject_hash, id);
+CREATE INDEX event_default_xid
+	ON _activity.event_default (xid);
 
 SELECT pg_catalog.pg_extension_config_dump('_activity.organization', '');
 SELECT pg_catalog.pg_extension_config_dump('_activity.organization_key', '');

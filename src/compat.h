@@ -104,4 +104,13 @@ act_compat_estate(Relation rel)
 #define errsave(context, ...) ereport(ERROR, __VA_ARGS__)
 #endif
 
+/* 18 counts searches for EXPLAIN (0fbceae841c). */
+#if PG_VERSION_NUM >= 180000
+#define act_compat_index_beginscan(rel, index, snapshot, nkeys) \
+	index_beginscan(rel, index, snapshot, NULL, nkeys, 0)
+#else
+#define act_compat_index_beginscan(rel, index, snapshot, nkeys) \
+	index_beginscan(rel, index, snapshot, nkeys, 0)
+#endif
+
 #endif

@@ -35,6 +35,7 @@
 
 #include "compat.h"
 #include "event.h"
+#include "incarnation.h"
 #include "relation.h"
 
 /* A batch is written when it has this many rows or bytes. */
@@ -237,7 +238,7 @@ form(const ActEvent *event, Datum *values, bool *nulls)
 
 	PUT(ACT_EVENT_ID, UUIDPGetDatum(&event->id));
 	PUT(ACT_EVENT_OCCURRED_AT, TimestampTzGetDatum(event->occurred_at));
-	PUT(ACT_EVENT_XID, FullTransactionIdGetDatum(GetTopFullTransactionId()));
+	PUT(ACT_EVENT_XID, FullTransactionIdGetDatum(act_incarnation_xid()));
 	PUT(ACT_EVENT_SALT, Int64GetDatum((int64) act_event_id_random()));
 	PUT(ACT_EVENT_ORGANIZATION, Int32GetDatum(event->organization));
 	PUT(ACT_EVENT_TYPE, Int32GetDatum(event->type));

@@ -31,7 +31,14 @@ static const char *const names[ACT_REL_COUNT] = {
 	[ACT_REL_ORGANIZATION_TIER_PKEY] = "organization_tier_pkey",
 	[ACT_REL_ORGANIZATION_TIER_NUMBER] = "organization_tier_number",
 	[ACT_REL_FEATURE_OVERRIDE] = "feature_override",
-	[ACT_REL_FEATURE_OVERRIDE_PKEY] = "feature_override_pkey"
+	[ACT_REL_FEATURE_OVERRIDE_PKEY] = "feature_override_pkey",
+	[ACT_REL_INCARNATION] = "incarnation",
+	[ACT_REL_SEGMENT] = "segment",
+	[ACT_REL_STREAM] = "stream",
+	[ACT_REL_STREAM_ANCHOR] = "stream_anchor",
+	[ACT_REL_STREAM_ANCHOR_PKEY] = "stream_anchor_pkey",
+	[ACT_REL_PUBLICATION] = "publication",
+	[ACT_REL_PUBLICATION_PKEY] = "publication_pkey"
 };
 
 /* InvalidOid: not looked up since the last invalidation. */

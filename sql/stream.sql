@@ -1,0 +1,72 @@
+-- The stream: the published order of each organization's events.
+--
+--   segment 1 --- n stream            (stream.segment = segment.number)
+--   event   1 --- 0..1 stream         (organization, id); none: not published yet
+--   stream_anchor: where an organization's stream begins, once retention has
+--                  dropped what was before
+--   publication: what has been published, the newest row counts
+
+-- One row for each life of this database in a cluster, written by the first
+-- recorder there. A dump carries the rows of earlier lives, so that the
+-- transaction ids of those (event.xid) can be told from the present ones.
+CREATE TABLE _activity.incarnation (
+	number            integer NOT NULL,
+	system_identifier bigint  NOT NULL,
+	database          bigint  NOT NULL,
+	relation          bigint  NOT NULL  -- this table; another one after DROP and restore
+);
+
+-- A stretch of the stream that retention drops as a whole: one month of one
+-- epoch. Rows stay when the stretch is dropped: they are the known epochs.
+CREATE TABLE _activity.segment (
+	number            integer     PRIMARY KEY,
+	epoch             integer     NOT NULL, -- what cursors begin with
+	started_at        timestamptz NOT NULL,
+	system_identifier bigint      NOT NULL, -- who publishes: when any of
+	timeline          bigint      NOT NULL, -- these changes, history may have
+	database          bigint      NOT NULL, -- forked and an epoch begins
+	relation          bigint      NOT NULL
+);
+
+-- Bare, as event is and for the same reason; the partitions stream_<segment>
+-- are made by the publisher, with UNIQUE (organization, position).
+CREATE TABLE _activity.stream (
+	position     bigint  NOT NULL,
+	organization integer NOT NULL,
+	segment      integer NOT NULL,
+	id           uuid    NOT NULL, -- of the event
+	hash         bytea   NOT NULL  -- of the chain up to here, 32 bytes
+) PARTITION BY LIST (segment);
+
+-- What is at and before position may be gone; hash is the chain's there.
+CREATE TABLE _activity.stream_anchor (
+	organization integer NOT NULL,
+	position     bigint  NOT NULL,
+	segment      integer NOT NULL,
+	hash         bytea   NOT NULL,
+	PRIMARY KEY (organization, position)
+);
+
+-- Append-only: a row that is updated thousands of times bloats under a long
+-- snapshot. Published is what settled shows, and of what target shows besides,
+-- that which is not after the mark in the order (xid, id).
+CREATE TABLE _activity.publication (
+	number       bigint      PRIMARY KEY,
+	published_at timestamptz NOT NULL,
+	segment      integer     NOT NULL,
+	events       integer     NOT NULL, -- in this batch
+	settled      pg_snapshot NOT NULL,
+	target       pg_snapshot,          -- null: nothing is half done
+	mark_xid     xid8,
+	mark_id      uuid                  -- null: all of mark_xid is done
+);
+
+DO $$
+DECLARE
+	name text;
+BEGIN
+	FOREACH name IN ARRAY ARRAY['incarnation', 'segment', 'stream_anchor', 'publication'] LOOP
+		PERFORM pg_catalog.pg_extension_config_dump('_activity.' || name, '');
+	END LOOP;
+END
+$$;
