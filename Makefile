@@ -37,8 +37,14 @@ PG_CFLAGS = -fvisibility=hidden -Isrc \
 	'-DPGDLLEXPORT=__attribute__((visibility("default")))'
 # The tests, in their order. pg_regress 15 looks into sql/ before test/sql/, so a
 # test must not be named like a part of the install script.
-REGRESS =
-ISOLATION = new_organization same_id
+REGRESS = \
+	event_type_values \
+	event_type_definitions \
+	descriptions
+ISOLATION = \
+	definition_changes \
+	new_organization \
+	same_id
 ifneq ($(filter $(SQL_PARTS),$(REGRESS)),)
 $(error a test is named like a part in sql/: $(filter $(SQL_PARTS),$(REGRESS)))
 endif

@@ -151,12 +151,18 @@ act_taxonomy_require(const char *key, int len)
 	return type;
 }
 
-/* As get, but what does not exist is an error. */
+/*
+ * As get, but what does not exist is an error.  This is what recording asks, so
+ * here also a transaction that takes no more locks hears of a revision.
+ */
 const ActEventType *
 act_taxonomy_require_code(int32 code)
 {
-	const ActEventType *type = act_taxonomy_get(code);
+	const ActEventType *type;
 
+	if (code >= ACT_FIRST_DEFINED_CODE)
+		AcceptInvalidationMessages();
+	type = act_taxonomy_get(code);
 	if (type == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_ACT_UNKNOWN_EVENT_TYPE),
