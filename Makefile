@@ -4,17 +4,26 @@ EXTENSION = activity
 EXTVERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(EXTENSION).control)
 
 # The parts of the install script, in the order in which they run.
-SQL_PARTS = schema types event_type tables stream taxonomy record tier access
+SQL_PARTS = schema types event_type tables stream taxonomy record tier feed access
 
 MODULE_big = activity
 OBJS = \
 	src/activity.o \
 	src/chain.o \
 	src/actor.o \
+	src/entry.o \
 	src/event.o \
 	src/event_id.o \
 	src/event_type.o \
 	src/event_type_define.o \
+	src/feed.o \
+	src/feed_filter.o \
+	src/feed_page.o \
+	src/feed_scan.o \
+	src/feed_search.o \
+	src/feed_stream.o \
+	src/feed_values.o \
+	src/feed_walk.o \
 	src/incarnation.o \
 	src/notify.o \
 	src/organization.o \
@@ -24,6 +33,7 @@ OBJS = \
 	src/settings.o \
 	src/stream.o \
 	src/suggestion.o \
+	src/summary.o \
 	src/taxonomy.o \
 	src/template.o \
 	src/tier.o \

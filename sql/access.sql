@@ -20,6 +20,13 @@ BEGIN ATOMIC
 	('use', 'helper', 'event_types'),
 	('use', 'operators of', 'event_type'),
 
+	('use', 'type', 'entry'),
+
+	('read', 'function', 'feed'),
+	('read', 'function', 'feed_page'),
+	('read', 'function', 'feed_count'),
+	('read', 'function', 'summary'),
+
 	('record', 'function', 'record'),
 	('record', 'function', 'set_actor'),
 
@@ -28,6 +35,7 @@ BEGIN ATOMIC
 	('administer', 'function', 'define_event_type'),
 	('administer', 'function', 'set_tier'),
 	('administer', 'function', 'allow'),
+	('administer', 'relation', 'events'),
 	('administer', 'update', 'features');
 END;
 COMMENT ON FUNCTION _activity.privilege() IS
