@@ -47,8 +47,8 @@
 
 typedef struct Batch
 {
-	MemoryContext context;		/* the rows; NULL when there is no batch */
-	SubTransactionId owner;
+	SubTransactionId owner;		/* invalid when no batch is open */
+	MemoryContext context;		/* the rows; NULL before the first */
 	HeapTuple	rows[BATCH_ROWS];
 	TimestampTz times[BATCH_ROWS];
 	int			count;
@@ -64,7 +64,7 @@ typedef struct Target
 	bool		pushed;			/* a snapshot, to be popped */
 } Target;
 
-static Batch *batch = NULL;
+static Batch batch;
 
 static void form(const ActEvent *event, Datum *values, bool *nulls);
 static Oid	partition_of(Relation parent, TimestampTz time);
@@ -73,7 +73,9 @@ static void close_target(Target *target);
 static void insert_one(Target *target, TupleTableSlot *slot);
 static void insert_run(Relation parent, int first, int count);
 static bool insert_once(Target *target, TupleTableSlot *slot);
-static void drop_batch(void);
+static void add_to_batch(Relation parent, TimestampTz time, Datum *values,
+						 bool *nulls);
+static void forget_rows(void);
 static void at_xact(XactEvent event, void *arg);
 static void at_subxact(SubXactEvent event, SubTransactionId mine,
 					   SubTransactionId parent, void *arg);
@@ -94,19 +96,8 @@ act_event_write(const ActEvent *event)
 	bool		nulls[ACT_EVENT_COLUMNS];
 
 	form(event, values, nulls);
-	if (batch != NULL && batch->owner == GetCurrentSubTransactionId())
-	{
-		MemoryContext old = MemoryContextSwitchTo(batch->context);
-		HeapTuple	row = heap_form_tuple(RelationGetDescr(parent), values, nulls);
-
-		MemoryContextSwitchTo(old);
-		batch->rows[batch->count] = row;
-		batch->times[batch->count] = event->occurred_at;
-		batch->count++;
-		batch->bytes += row->t_len;
-		if (batch->count == BATCH_ROWS || batch->bytes >= BATCH_BYTES)
-			act_event_flush();
-	}
+	if (batch.owner == GetCurrentSubTransactionId())
+		add_to_batch(parent, event->occurred_at, values, nulls);
 	else
 	{
 		Target		target;
@@ -147,22 +138,39 @@ act_event_write_once(const ActEvent *event)
 void
 act_event_open_batch(void)
 {
-	if (batch != NULL)
-		return;
-	batch = MemoryContextAllocZero(TopTransactionContext, sizeof(Batch));
-	batch->context = AllocSetContextCreate(TopTransactionContext,
-										   "activity batch",
-										   ALLOCSET_DEFAULT_SIZES);
-	batch->owner = GetCurrentSubTransactionId();
+	if (batch.owner == InvalidSubTransactionId)
+		batch.owner = GetCurrentSubTransactionId();
+}
+
+static void
+add_to_batch(Relation parent, TimestampTz time, Datum *values, bool *nulls)
+{
+	MemoryContext old;
+	HeapTuple	row;
+
+	if (batch.context == NULL)
+		batch.context = AllocSetContextCreate(TopTransactionContext,
+											  "activity batch",
+											  ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(batch.context);
+	row = heap_form_tuple(RelationGetDescr(parent), values, nulls);
+	MemoryContextSwitchTo(old);
+
+	batch.rows[batch.count] = row;
+	batch.times[batch.count] = time;
+	batch.count++;
+	batch.bytes += row->t_len;
+	if (batch.count == BATCH_ROWS || batch.bytes >= BATCH_BYTES)
+		act_event_flush();
 }
 
 void
 act_event_close_batch(void)
 {
-	if (batch == NULL || batch->owner != GetCurrentSubTransactionId())
+	if (batch.owner != GetCurrentSubTransactionId())
 		return;
 	act_event_flush();
-	drop_batch();
+	batch.owner = InvalidSubTransactionId;
 }
 
 void
@@ -172,16 +180,15 @@ act_event_flush(void)
 	Oid			partition;
 	int			first = 0;
 
-	if (batch == NULL || batch->count == 0 ||
-		batch->owner != GetCurrentSubTransactionId())
+	if (batch.count == 0 || batch.owner != GetCurrentSubTransactionId())
 		return;
 
 	parent = table_open(act_relation_oid(ACT_REL_EVENT), RowExclusiveLock);
-	partition = partition_of(parent, batch->times[0]);
-	for (int i = 1; i <= batch->count; i++)
+	partition = partition_of(parent, batch.times[0]);
+	for (int i = 1; i <= batch.count; i++)
 	{
-		Oid			next = i < batch->count ?
-			partition_of(parent, batch->times[i]) : InvalidOid;
+		Oid			next = i < batch.count ?
+			partition_of(parent, batch.times[i]) : InvalidOid;
 
 		if (next == partition)
 			continue;
@@ -191,9 +198,7 @@ act_event_flush(void)
 	}
 	table_close(parent, NoLock);
 
-	batch->count = 0;
-	batch->bytes = 0;
-	MemoryContextReset(batch->context);
+	forget_rows();
 }
 
 char *
@@ -355,7 +360,7 @@ insert_run(Relation parent, int first, int count)
 	Target		target;
 	BulkInsertState bulk;
 
-	open_target(&target, partition_of(parent, batch->times[first]), false);
+	open_target(&target, partition_of(parent, batch.times[first]), false);
 	bulk = count >= INSERT_ROWS ? GetBulkInsertState() : NULL;
 	for (int i = 0; i < Min(count, INSERT_ROWS); i++)
 		slots[i] = table_slot_create(target.rel, &target.estate->es_tupleTable);
@@ -365,7 +370,7 @@ insert_run(Relation parent, int first, int count)
 		int			now = Min(count - done, INSERT_ROWS);
 
 		for (int i = 0; i < now; i++)
-			ExecForceStoreHeapTuple(batch->rows[first + done + i], slots[i],
+			ExecForceStoreHeapTuple(batch.rows[first + done + i], slots[i],
 									false);
 		if (now == 1)
 			insert_one(&target, slots[0]);
@@ -418,15 +423,16 @@ insert_once(Target *target, TupleTableSlot *slot)
 	}
 }
 
+/* The rows of the batch are written, or belong to what is rolled back. */
 static void
-drop_batch(void)
+forget_rows(void)
 {
-	MemoryContextDelete(batch->context);
-	pfree(batch);
-	batch = NULL;
+	batch.count = 0;
+	batch.bytes = 0;
+	if (batch.context != NULL)
+		MemoryContextReset(batch.context);
 }
 
-/* The memory goes with TopTransactionContext, or has gone already. */
 static void
 at_xact(XactEvent event, void *arg)
 {
@@ -439,7 +445,10 @@ at_xact(XactEvent event, void *arg)
 		case XACT_EVENT_COMMIT:
 		case XACT_EVENT_PREPARE:
 		case XACT_EVENT_ABORT:
-			batch = NULL;
+			/* The context goes with the transaction's. */
+			batch.context = NULL;
+			batch.owner = InvalidSubTransactionId;
+			forget_rows();
 			break;
 		default:
 			break;
@@ -450,10 +459,13 @@ static void
 at_subxact(SubXactEvent event, SubTransactionId mine,
 		   SubTransactionId parent, void *arg)
 {
-	if (batch == NULL || batch->owner != mine)
+	if (batch.owner != mine)
 		return;
 	if (event == SUBXACT_EVENT_PRE_COMMIT_SUB)
 		act_event_close_batch();
 	else if (event == SUBXACT_EVENT_ABORT_SUB)
-		drop_batch();
+	{
+		batch.owner = InvalidSubTransactionId;
+		forget_rows();
+	}
 }
