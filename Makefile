@@ -68,15 +68,17 @@ PROVE_TESTS ?= test/t/*.pl
 
 # These build by themselves, in a folder of their own, and so need no PostgreSQL
 # to begin with; PGXS, which does, has another idea of check.
-OWN_GOALS = check quick-check demo demo-stop matrix
+OWN_GOALS = check quick-check demo matrix
 PG_CONFIG ?= pg_config
 
 .DEFAULT_GOAL = all
-.PHONY: $(OWN_GOALS)
-ifneq ($(filter $(OWN_GOALS),$(MAKECMDGOALS)),)
+.PHONY: $(OWN_GOALS) demo-stop
+ifneq ($(filter $(OWN_GOALS) demo-stop,$(MAKECMDGOALS)),)
 export PG_CONFIG
 $(OWN_GOALS):
 	@setpriv --pdeathsig TERM scripts/$@
+demo-stop:
+	@scripts/demo stop
 else
 
 PGXS := $(shell $(PG_CONFIG) --pgxs)

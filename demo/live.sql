@@ -1,0 +1,13 @@
+-- What the live client sees while it listens: one message an event, at commit.
+BEGIN;
+SELECT activity.set_actor('ada', name => 'Ada Lovelace');
+UPDATE subscriptions SET tier = 'enterprise';
+UPDATE memberships SET status = 'active' WHERE user_id = 'alan';
+COMMIT;
+BEGIN;
+SELECT activity.set_actor('alan', name => 'Alan Turing');
+UPDATE api_keys SET revoked_at = now();
+COMMIT;
+BEGIN;
+DELETE FROM memberships;
+ROLLBACK;
