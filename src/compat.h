@@ -17,6 +17,11 @@
 #include "mb/pg_wchar.h"
 #include "utils/rel.h"
 
+/* 16 took it out of postgres.h (d952373a987). */
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
 /* 18 writes it before the declaration (97525bc5c8f), as C23 does. */
 #if PG_VERSION_NUM < 180000
 #define pg_noreturn pg_attribute_noreturn()

@@ -18,6 +18,7 @@
 #include "utils/builtins.h"
 #include "utils/formatting.h"
 
+#include "compat.h"
 #include "feed_search.h"
 
 struct ActSearch

@@ -187,9 +187,9 @@ count_actor(HTAB *actors, TupleTableSlot *row, TimestampTz time)
 	it = count(actors, bytes, len, 1, time, &is_new);
 	if (is_new)
 	{
-		it->kind = kind == NULL ? NULL : (text *) PG_DETOAST_DATUM_COPY(kind);
-		it->id = id == NULL ? NULL : (text *) PG_DETOAST_DATUM_COPY(id);
-		it->name = name == NULL ? NULL : (text *) PG_DETOAST_DATUM_COPY(name);
+		it->kind = kind == NULL ? NULL : DatumGetTextPCopy(PointerGetDatum(kind));
+		it->id = id == NULL ? NULL : DatumGetTextPCopy(PointerGetDatum(id));
+		it->name = name == NULL ? NULL : DatumGetTextPCopy(PointerGetDatum(name));
 	}
 	if (bytes != fixed)
 		pfree(bytes);
