@@ -94,6 +94,14 @@ is_clean('nothing is left open in the source',
 is_clean('no test sleeps',
 	lines_with(qr/pg_sleep|\bsleep[ (]/, glob('test/{sql,specs,pgtap,t}/*')));
 
+# What holds on one machine only stays there.
+my @all = grep { -f && -T } split /\n/,
+  `find . -name node_modules -prune -o -type f -not -path './.git/*' -print`;
+is_clean('no path of one machine is in the tree',
+	lines_with(qr{(?:^|[^\w.\$\}*])/(?:home|root|work)/[a-z.]}, @all));
+is_clean('no address of a registry is in the tree',
+	lines_with(qr{^deb https?://|"resolved": *"https?://}, @all));
+
 # One version everywhere.
 my ($version) = slurp('activity.control') =~ /^default_version = '(.*)'$/m;
 is_deeply([ slurp('META.json') =~ /"version": "([\d.]+)"/g ],
