@@ -68,10 +68,11 @@ static Batch batch;
 
 static void form(const ActEvent *event, Datum *values, bool *nulls);
 static Oid	partition_of(Relation parent, TimestampTz time);
+static Oid	lock_partition(Relation parent, TimestampTz time);
 static void open_target(Target *target, Oid partition, bool speculative);
 static void close_target(Target *target);
 static void insert_one(Target *target, TupleTableSlot *slot);
-static void insert_run(Relation parent, int first, int count);
+static void insert_run(Oid partition, int first, int count);
 static bool insert_once(Target *target, TupleTableSlot *slot);
 static void add_to_batch(Relation parent, TimestampTz time, Datum *values,
 						 bool *nulls);
@@ -103,7 +104,7 @@ act_event_write(const ActEvent *event)
 		Target		target;
 		TupleTableSlot *slot;
 
-		open_target(&target, partition_of(parent, event->occurred_at), false);
+		open_target(&target, lock_partition(parent, event->occurred_at), false);
 		slot = table_slot_create(target.rel, &target.estate->es_tupleTable);
 		memcpy(slot->tts_values, values, sizeof(values));
 		memcpy(slot->tts_isnull, nulls, sizeof(nulls));
@@ -124,7 +125,7 @@ act_event_write_once(const ActEvent *event)
 	bool		inserted;
 
 	act_event_flush();
-	open_target(&target, partition_of(parent, event->occurred_at), true);
+	open_target(&target, lock_partition(parent, event->occurred_at), true);
 	slot = table_slot_create(target.rel, &target.estate->es_tupleTable);
 	form(event, slot->tts_values, slot->tts_isnull);
 	ExecStoreVirtualTuple(slot);
@@ -177,24 +178,22 @@ void
 act_event_flush(void)
 {
 	Relation	parent;
-	Oid			partition;
 	int			first = 0;
 
 	if (batch.count == 0 || batch.owner != GetCurrentSubTransactionId())
 		return;
 
 	parent = table_open(act_relation_oid(ACT_REL_EVENT), RowExclusiveLock);
-	partition = partition_of(parent, batch.times[0]);
-	for (int i = 1; i <= batch.count; i++)
+	while (first < batch.count)
 	{
-		Oid			next = i < batch.count ?
-			partition_of(parent, batch.times[i]) : InvalidOid;
+		Oid			partition = lock_partition(parent, batch.times[first]);
+		int			end = first + 1;
 
-		if (next == partition)
-			continue;
-		insert_run(parent, first, i - first);
-		first = i;
-		partition = next;
+		while (end < batch.count &&
+			   partition_of(parent, batch.times[end]) == partition)
+			end++;
+		insert_run(partition, first, end - first);
+		first = end;
 	}
 	table_close(parent, NoLock);
 
@@ -309,10 +308,32 @@ partition_of(Relation parent, TimestampTz time)
 	return partitions->oids[found];
 }
 
+/*
+ * The same, locked.  While we waited for the lock on the default partition, the
+ * month may have got a partition of its own; once we have it, none can.
+ */
+static Oid
+lock_partition(Relation parent, TimestampTz time)
+{
+	Oid			partition = partition_of(parent, time);
+
+	for (;;)
+	{
+		Oid			now;
+
+		LockRelationOid(partition, RowExclusiveLock);
+		now = partition_of(parent, time);
+		if (now == partition)
+			return partition;
+		UnlockRelationOid(partition, RowExclusiveLock);
+		partition = now;
+	}
+}
+
 static void
 open_target(Target *target, Oid partition, bool speculative)
 {
-	target->rel = table_open(partition, RowExclusiveLock);
+	target->rel = table_open(partition, NoLock);
 
 	/* Rows are formed for the parent; only a hand-made partition differs. */
 	if (RelationGetDescr(target->rel)->natts != ACT_EVENT_COLUMNS)
@@ -354,13 +375,13 @@ insert_one(Target *target, TupleTableSlot *slot)
 
 /* Rows [first, first + count) of the batch, which are of one partition. */
 static void
-insert_run(Relation parent, int first, int count)
+insert_run(Oid partition, int first, int count)
 {
 	TupleTableSlot *slots[INSERT_ROWS];
 	Target		target;
 	BulkInsertState bulk;
 
-	open_target(&target, partition_of(parent, batch.times[first]), false);
+	open_target(&target, partition, false);
 	bulk = count >= INSERT_ROWS ? GetBulkInsertState() : NULL;
 	for (int i = 0; i < Min(count, INSERT_ROWS); i++)
 		slots[i] = table_slot_create(target.rel, &target.estate->es_tupleTable);
