@@ -4,7 +4,8 @@ EXTENSION = activity
 EXTVERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(EXTENSION).control)
 
 # The parts of the install script, in the order in which they run.
-SQL_PARTS = schema types event_type tables stream taxonomy record tier feed access
+SQL_PARTS = schema types event_type tables stream taxonomy record tier feed \
+	append_only retention access
 
 MODULE_big = activity
 OBJS = \
@@ -12,6 +13,8 @@ OBJS = \
 	src/chain.o \
 	src/actor.o \
 	src/entry.o \
+	src/append_only.o \
+	src/drop_guard.o \
 	src/event.o \
 	src/event_id.o \
 	src/event_type.o \
@@ -25,8 +28,10 @@ OBJS = \
 	src/feed_values.o \
 	src/feed_walk.o \
 	src/incarnation.o \
+	src/maintain.o \
 	src/notify.o \
 	src/organization.o \
+	src/partition.o \
 	src/record.o \
 	src/relation.o \
 	src/segment.o \
@@ -37,6 +42,7 @@ OBJS = \
 	src/taxonomy.o \
 	src/template.o \
 	src/tier.o \
+	src/upkeep.o \
 	src/worker.o
 
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql

@@ -36,6 +36,10 @@ BEGIN ATOMIC
 	('administer', 'function', 'set_tier'),
 	('administer', 'function', 'allow'),
 	('administer', 'relation', 'events'),
+	('administer', 'function', 'maintain'),
+	('administer', 'function', 'set_retention'),
+	('administer', 'function', 'unset_retention'),
+	('administer', 'relation', 'retention'),
 	('administer', 'update', 'features');
 END;
 COMMENT ON FUNCTION _activity.privilege() IS
@@ -86,6 +90,7 @@ BEGIN
 						   item.object, allow.role);
 		END CASE;
 	END LOOP;
+	PERFORM _activity.ensure_partitions();
 END
 $$;
 COMMENT ON FUNCTION activity.allow(regrole, text) IS
@@ -186,4 +191,22 @@ BEGIN
 END
 $$;
 ALTER SCHEMA _activity OWNER TO @extowner@;
+
+-- What runs with its owner's rights and touches those tables gets the same owner:
+-- in a trusted extension functions belong to a superuser, and a trigger that
+-- the tables' owner made must not run as one. allow() touches no table.
+DO $$
+DECLARE
+	f regprocedure;
+BEGIN
+	FOR f IN
+		SELECT p.oid::regprocedure FROM pg_catalog.pg_proc p
+		WHERE p.pronamespace IN ('activity'::regnamespace, '_activity'::regnamespace)
+		  AND p.prosecdef AND p.oid <> 'activity.allow'::regproc
+	LOOP
+		EXECUTE pg_catalog.format('ALTER FUNCTION %s OWNER TO @extowner@', f);
+	END LOOP;
+END
+$$;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA _activity TO @extowner@;
 SELECT activity.allow('@extowner@'::pg_catalog.regrole, 'administer');

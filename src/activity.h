@@ -46,6 +46,7 @@ extern bool act_setting_capture;
 extern int	act_setting_notify;			/* ActNotify */
 extern int	act_setting_notify_limit;	/* messages a transaction */
 extern int	act_setting_default_tier;	/* ActTier */
+extern int	act_setting_partitions_ahead;	/* months */
 
 extern void act_settings_define(void);
 

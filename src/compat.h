@@ -11,10 +11,12 @@
 #include "access/genam.h"
 #include "access/xact.h"
 #include "common/jsonapi.h"
+#include "catalog/pg_extension.h"
 #include "executor/executor.h"
 #include "nodes/parsenodes.h"
 #include "parser/parse_relation.h"
 #include "mb/pg_wchar.h"
+#include "utils/acl.h"
 #include "utils/rel.h"
 
 /* 16 took it out of postgres.h (d952373a987). */
@@ -83,6 +85,15 @@ act_compat_estate(Relation rel)
 	estate->es_output_cid = GetCurrentCommandId(true);
 	return estate;
 }
+
+/* 16 has one check of ownership for all catalogs (afbfc02983f). */
+#if PG_VERSION_NUM >= 160000
+#define act_compat_owns_extension(extension, role) \
+	object_ownercheck(ExtensionRelationId, extension, role)
+#else
+#define act_compat_owns_extension(extension, role) \
+	pg_extension_ownercheck(extension, role)
+#endif
 
 /* 16 added onlySummarizing (19d8e2308bc), for updates that keep HOT. */
 #if PG_VERSION_NUM >= 160000

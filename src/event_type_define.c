@@ -20,6 +20,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
+#include "partition.h"
 #include "taxonomy.h"
 
 /* Bounds, in fields and bytes. */
@@ -55,6 +56,7 @@ act_define_event_type(PG_FUNCTION_ARGS)
 				 errmsg("key, template and required must not be null"),
 				 errhint("A type that requires no field has required => '{}'.")));
 
+	act_partition_ensure_ahead();
 	type.key = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	check_key(type.key);
 	refuse_built_in(type.key);

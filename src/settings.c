@@ -23,6 +23,7 @@ bool		act_setting_capture = true;
 int			act_setting_notify = ACT_NOTIFY_BOTH;
 int			act_setting_notify_limit = 10000;
 int			act_setting_default_tier = ACT_TIER_FREE;
+int			act_setting_partitions_ahead = 3;
 
 static const struct config_enum_entry notify_options[] = {
 	{"off", ACT_NOTIFY_OFF, false},
@@ -91,5 +92,9 @@ act_settings_define(void)
 							 "Tier of organizations that none was set for.",
 							 NULL, &act_setting_default_tier, ACT_TIER_FREE,
 							 tier_options, PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("activity.partitions_ahead",
+							"Months ahead of the current one that have a partition.",
+							NULL, &act_setting_partitions_ahead, 3, 0, 24,
+							PGC_SUSET, 0, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("activity");
 }

@@ -23,6 +23,7 @@
 #include "utils/timestamp.h"
 
 #include "organization.h"
+#include "partition.h"
 #include "relation.h"
 #include "tier.h"
 
@@ -199,6 +200,7 @@ act_set_tier(PG_FUNCTION_ARGS)
 
 	key = act_organization_intern(VARDATA_ANY(id), VARSIZE_ANY_EXHDR(id));
 	act_tier_set(key, tier);
+	act_partition_ensure_ahead();
 	PG_RETURN_VOID();
 }
 

@@ -1,0 +1,27 @@
+-- Events are append-only, and go with the extension only when CASCADE says so.
+
+CREATE FUNCTION _activity.refuse_change() RETURNS trigger
+	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'act_refuse_change';
+COMMENT ON FUNCTION _activity.refuse_change() IS
+	'trigger of append-only tables: refuses UPDATE, DELETE and TRUNCATE by anybody';
+
+-- Each monthly partition gets the same from partition.c.
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE
+	ON _activity.event
+	FOR EACH STATEMENT EXECUTE FUNCTION _activity.refuse_change();
+ALTER TABLE _activity.event ENABLE ALWAYS TRIGGER append_only;
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE
+	ON _activity.event_default
+	FOR EACH STATEMENT EXECUTE FUNCTION _activity.refuse_change();
+ALTER TABLE _activity.event_default ENABLE ALWAYS TRIGGER append_only;
+
+CREATE FUNCTION _activity.guard_drop() RETURNS event_trigger
+	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'act_guard_drop';
+COMMENT ON FUNCTION _activity.guard_drop() IS
+	'event trigger: DROP EXTENSION and DROP OWNED without CASCADE destroy no events';
+CREATE EVENT TRIGGER activity_guard_drop ON ddl_command_start
+	WHEN TAG IN ('DROP EXTENSION', 'DROP OWNED')
+	EXECUTE FUNCTION _activity.guard_drop();
+ALTER EVENT TRIGGER activity_guard_drop ENABLE ALWAYS;
+COMMENT ON EVENT TRIGGER activity_guard_drop IS
+	'DROP EXTENSION activity without CASCADE is refused while there are events';
