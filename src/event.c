@@ -226,7 +226,17 @@ act_event_subject_id(Jsonb *subject, int *len)
 int32
 act_event_hash(const char *id, int len)
 {
-	return (int32) hash_bytes((const unsigned char *) id, len);
+	uint32		hash = hash_bytes((const unsigned char *) id, len);
+
+	for (int i = len - 1; i >= 0; i--)
+		if (id[i] == ':')
+		{
+			uint32		part = hash_bytes((const unsigned char *) id + i + 1,
+										  len - i - 1);
+
+			return (int32) ((part & 0xffff0000) | (hash & 0x0000ffff));
+		}
+	return (int32) hash;
 }
 
 static void

@@ -59,7 +59,11 @@ extern void act_event_flush(void);
 /* The text of the subject's "id" (string or number), NULL if it has none. */
 extern char *act_event_subject_id(Jsonb *subject, int *len);
 
-/* The hash in actor_hash and subject_hash. */
+/*
+ * The hash in actor_hash and subject_hash.  Its upper half is that of what
+ * follows the last colon, so that a filter 'order:17', which may mean the id
+ * 17 as well, finds both side by side in the index.
+ */
 extern int32 act_event_hash(const char *id, int len);
 
 extern void act_event_init(void);

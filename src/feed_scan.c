@@ -344,8 +344,8 @@ next_section(ActFeedScan *scan)
 	if (spare == NULL || !spare->stream->valid)
 		return scan->month;
 	if (scan->month == NULL ||
-		act_posting_order(scan->direction, &spare->stream->at,
-						  &scan->month->stream->at) < 0)
+		act_id_order(scan->direction, &spare->stream->at.id,
+					 &scan->month->stream->at.id) < 0)
 		return spare;
 	return scan->month;
 }

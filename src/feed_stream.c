@@ -43,17 +43,17 @@ typedef struct WithoutStream
 
 static void descend(OneStream *stream, const pg_uuid_t *from);
 static void advance_one(ActStream *base);
-static void seek_one(ActStream *base, const ActPosting *target);
+static void seek_one(ActStream *base, const pg_uuid_t *target);
 static void close_one(ActStream *base);
 static void agree(BothStream *stream);
 static void advance_both(ActStream *base);
-static void seek_both(ActStream *base, const ActPosting *target);
+static void seek_both(ActStream *base, const pg_uuid_t *target);
 static void close_both(ActStream *base);
 static ActStream *remaining(WithoutStream *stream);
 static void settle(WithoutStream *stream);
 static void switch_over(WithoutStream *stream);
 static void advance_without(ActStream *base);
-static void seek_without(ActStream *base, const ActPosting *target);
+static void seek_without(ActStream *base, const pg_uuid_t *target);
 static void close_without(ActStream *base);
 
 ActStream *
@@ -97,16 +97,16 @@ advance_one(ActStream *base)
 }
 
 static void
-seek_one(ActStream *base, const ActPosting *target)
+seek_one(ActStream *base, const pg_uuid_t *target)
 {
 	ScanDirection direction = base->source->direction;
 
 	for (int steps = 0; base->valid; steps++)
 	{
-		if (act_posting_order(direction, &base->at, target) >= 0)
+		if (act_id_order(direction, &base->at.id, target) >= 0)
 			return;
 		if (steps == ACT_STREAM_STEPS)
-			descend((OneStream *) base, &target->id);
+			descend((OneStream *) base, target);
 		advance_one(base);
 	}
 }
@@ -133,7 +133,7 @@ act_stream_both(ActStream *one, ActStream *other)
 	return &stream->base;
 }
 
-/* Moves whichever is behind until both stand on the same posting. */
+/* Moves whichever is behind until both stand on the same id. */
 static void
 agree(BothStream *stream)
 {
@@ -143,15 +143,15 @@ agree(BothStream *stream)
 
 	while (one->valid && other->valid)
 	{
-		int			order = act_posting_order(direction, &one->at, &other->at);
+		int			order = act_id_order(direction, &one->at.id, &other->at.id);
 
 		CHECK_FOR_INTERRUPTS();
 		if (order == 0)
 			break;
 		if (order < 0)
-			one->seek(one, &other->at);
+			one->seek(one, &other->at.id);
 		else
-			other->seek(other, &one->at);
+			other->seek(other, &one->at.id);
 	}
 	stream->base.valid = one->valid && other->valid;
 	if (stream->base.valid)
@@ -168,7 +168,7 @@ advance_both(ActStream *base)
 }
 
 static void
-seek_both(ActStream *base, const ActPosting *target)
+seek_both(ActStream *base, const pg_uuid_t *target)
 {
 	BothStream *stream = (BothStream *) base;
 
@@ -235,9 +235,9 @@ settle(WithoutStream *stream)
 	while (from->valid && excluded != NULL)
 	{
 		CHECK_FOR_INTERRUPTS();
-		excluded->seek(excluded, &from->at);
+		excluded->seek(excluded, &from->at.id);
 		if (!excluded->valid ||
-			act_posting_order(direction, &excluded->at, &from->at) != 0)
+			act_id_order(direction, &excluded->at.id, &from->at.id) != 0)
 			break;
 		from->advance(from);
 		if (--*stream->patience <= 0 && from->valid)
@@ -274,19 +274,11 @@ switch_over(WithoutStream *stream)
 
 	if (stream->from_all)
 	{
-		ActPosting	reached;
-		bool		started = stream->from != NULL;
-
-		if (started)
-		{
-			reached = stream->from->at;
+		if (stream->from != NULL)
 			stream->from->close(stream->from);
-			stream->from = NULL;
-		}
+		stream->from = NULL;
 		stream->others = act_stream_values(rest, ACT_INDEX_TYPE,
 										   &stream->wanted);
-		if (started)
-			stream->others->seek(stream->others, &reached);
 	}
 	else if (stream->from->valid)
 	{
@@ -308,7 +300,7 @@ advance_without(ActStream *base)
 }
 
 static void
-seek_without(ActStream *base, const ActPosting *target)
+seek_without(ActStream *base, const pg_uuid_t *target)
 {
 	WithoutStream *stream = (WithoutStream *) base;
 	ActStream  *from = remaining(stream);

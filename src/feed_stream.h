@@ -39,9 +39,11 @@ typedef struct ActSource
 } ActSource;
 
 /*
- * Postings in the order of the source's direction, by id and then row, none
- * twice.  An id has several rows only where a row was rewritten; the heap
- * knows which of them is visible.
+ * Postings in the order of the source's direction, by id.  An id has several
+ * only where its row was rewritten: one of them is visible, all have the same
+ * type, and the reader must look at the row to know that the rest is still
+ * what was asked for.  Rows of one id come in no particular order (a btree
+ * going backward gives the rows of a deduplicated entry forward).
  */
 typedef struct ActStream ActStream;
 struct ActStream
@@ -54,7 +56,7 @@ struct ActStream
 	void		(*advance) (ActStream *stream);
 
 	/* The first at or beyond target; stays where it is if it is there. */
-	void		(*seek) (ActStream *stream, const ActPosting *target);
+	void		(*seek) (ActStream *stream, const pg_uuid_t *target);
 	void		(*close) (ActStream *stream);
 };
 
@@ -68,7 +70,7 @@ extern ActStream *act_stream_one(const ActSource *source, ActIndex index,
 extern ActStream *act_stream_values(const ActSource *source, ActIndex index,
 									const ActValues *values);
 
-/* Postings that both have; takes them over. */
+/* Postings of one whose ids other has, too; takes both over. */
 extern ActStream *act_stream_both(ActStream *one, ActStream *other);
 
 /*
@@ -81,14 +83,10 @@ extern ActStream *act_stream_without(const ActSource *source, ActStream *base,
 
 /* <0, 0, >0: a comes before, is, comes after b in this direction. */
 static inline int
-act_posting_order(ScanDirection direction, const ActPosting *a,
-				  const ActPosting *b)
+act_id_order(ScanDirection direction, const pg_uuid_t *a, const pg_uuid_t *b)
 {
-	int			order = memcmp(&a->id, &b->id, UUID_LEN);
+	int			order = memcmp(a, b, UUID_LEN);
 
-	if (order == 0)
-		order = ItemPointerCompare((ItemPointer) &a->tid,
-								   (ItemPointer) &b->tid);
 	return ScanDirectionIsForward(direction) ? order : -order;
 }
 

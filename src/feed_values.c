@@ -51,12 +51,14 @@ static void descend(ValuesStream *stream, int32 value, const pg_uuid_t *from);
 static void load(ValuesStream *stream);
 static Run *add_run(ValuesStream *stream, int32 value);
 static void append(Run *run, const ActPosting *posting);
-static void refill(ValuesStream *stream, Run *run);
-static void pass(ValuesStream *stream);
+static void refill(ValuesStream *stream, Run *run, const pg_uuid_t *from,
+				   bool inclusive);
+static bool is_full(const Run *run, int batch, const ActPosting *posting);
+static void settle(ValuesStream *stream);
 static int	compare_runs(Datum a, Datum b, void *arg);
 static void show_top(ValuesStream *stream);
 static void advance_values(ActStream *base);
-static void seek_values(ActStream *base, const ActPosting *target);
+static void seek_values(ActStream *base, const pg_uuid_t *target);
 static void close_values(ActStream *base);
 
 ActStream *
@@ -215,11 +217,13 @@ load(ValuesStream *stream)
 			{
 				if (run == NULL)
 					run = add_run(stream, value);
-				append(run, &posting);
-				skipped = 0;
-				if (run->count < stream->batch)
+				run->more = is_full(run, stream->batch, &posting);
+				if (!run->more)
+				{
+					append(run, &posting);
+					skipped = 0;
 					continue;
-				run->more = true;
+				}
 				more = false;
 			}
 			if (!more)
@@ -267,49 +271,54 @@ append(Run *run, const ActPosting *posting)
 	run->items[run->count++] = *posting;
 }
 
-/* Reads on behind the last item, twice as much each time. */
-static void
-refill(ValuesStream *stream, Run *run)
+/* A batch never ends between two rows of one id: the next one starts behind it. */
+static bool
+is_full(const Run *run, int batch, const ActPosting *posting)
 {
-	const pg_uuid_t *end = act_source_end(stream->base.source);
-	ActPosting	last = run->items[run->count - 1];
+	return run->count >= batch &&
+		memcmp(&run->items[run->count - 1].id, &posting->id, UUID_LEN) != 0;
+}
+
+/* Reads on from an id, twice as much each time. */
+static void
+refill(ValuesStream *stream, Run *run, const pg_uuid_t *from, bool inclusive)
+{
 	int			batch = Min(2 * run->count, BATCH_MOST);
 	ActPosting	posting;
-	ActPlace	from;
-	ActPlace	until;
+	ActPlace	start;
+	ActPlace	end;
 	int32		value;
 
-	from.value = until.value = run->value;
-	from.id = last.id;
-	until.id = *end;
-	act_walk_seek(stream->walk, &from, &until);
+	start.value = end.value = run->value;
+	start.id = *from;
+	end.id = *act_source_end(stream->base.source);
+	act_walk_seek(stream->walk, &start, &end);
 	run->count = run->at = 0;
 	run->more = false;
 	while (act_walk_step(stream->walk, &value, &posting))
 	{
-		if (act_posting_order(stream->direction, &posting, &last) <= 0)
+		if (!inclusive && memcmp(&posting.id, &start.id, UUID_LEN) == 0)
 			continue;
-		append(run, &posting);
-		if (run->count == batch)
+		if (is_full(run, batch, &posting))
 		{
 			run->more = true;
 			break;
 		}
+		append(run, &posting);
 	}
 }
 
-/* Moves the top run on by one posting and restores the heap. */
+/* Restores the heap after the run on top moved, and shows who is on top. */
 static void
-pass(ValuesStream *stream)
+settle(ValuesStream *stream)
 {
 	Run		   *run = (Run *) DatumGetPointer(binaryheap_first(stream->heap));
 
-	if (++run->at == run->count && run->more)
-		refill(stream, run);
 	if (run->at < run->count)
 		binaryheap_replace_first(stream->heap, PointerGetDatum(run));
 	else
 		(void) binaryheap_remove_first(stream->heap);
+	show_top(stream);
 }
 
 /* binaryheap keeps the greatest on top: the earliest is the greatest. */
@@ -319,8 +328,8 @@ compare_runs(Datum a, Datum b, void *arg)
 	Run		   *one = (Run *) DatumGetPointer(a);
 	Run		   *other = (Run *) DatumGetPointer(b);
 
-	return -act_posting_order(*(ScanDirection *) arg, &one->items[one->at],
-							  &other->items[other->at]);
+	return -act_id_order(*(ScanDirection *) arg, &one->items[one->at].id,
+						 &other->items[other->at].id);
 }
 
 static void
@@ -339,41 +348,36 @@ static void
 advance_values(ActStream *base)
 {
 	ValuesStream *stream = (ValuesStream *) base;
+	Run		   *run = (Run *) DatumGetPointer(binaryheap_first(stream->heap));
 
-	pass(stream);
-	show_top(stream);
+	if (++run->at == run->count && run->more)
+	{
+		pg_uuid_t	last = run->items[run->count - 1].id;
+
+		refill(stream, run, &last, false);
+	}
+	settle(stream);
 }
 
 /* Runs that are behind the target are on top, one after another. */
 static void
-seek_values(ActStream *base, const ActPosting *target)
+seek_values(ActStream *base, const pg_uuid_t *target)
 {
 	ValuesStream *stream = (ValuesStream *) base;
 
 	while (base->valid &&
-		   act_posting_order(stream->direction, &base->at, target) < 0)
+		   act_id_order(stream->direction, &base->at.id, target) < 0)
 	{
 		Run		   *run = (Run *) DatumGetPointer(binaryheap_first(stream->heap));
-		ActPosting *last = &run->items[run->count - 1];
 
 		CHECK_FOR_INTERRUPTS();
-		if (act_posting_order(stream->direction, last, target) < 0)
-		{
-			/* the whole run is behind: read on from the target */
-			last->id = target->id;
-			if (ScanDirectionIsForward(stream->direction))
-				ItemPointerSet(&last->tid, 0, 0);
-			else
-				ItemPointerSet(&last->tid, InvalidBlockNumber - 1, 
-							   PG_UINT16_MAX);
-			run->at = run->count - 1;
-		}
-		else
-			while (act_posting_order(stream->direction,
-									 &run->items[run->at + 1], target) < 0)
-				run->at++;
-		pass(stream);
-		show_top(stream);
+		while (run->at < run->count &&
+			   act_id_order(stream->direction, &run->items[run->at].id,
+							target) < 0)
+			run->at++;
+		if (run->at == run->count && run->more)
+			refill(stream, run, target, true);
+		settle(stream);
 	}
 }
 
