@@ -30,7 +30,7 @@
 #include "relation.h"
 
 /* Events read in vain before an exclusion is read the other way around. */
-#define PATIENCE 4000
+#define PATIENCE 1000
 
 /* A partition and the times in it, [from, until). */
 typedef struct Month

@@ -64,7 +64,7 @@ BEGIN
 			PERFORM activity.set_actor(NULL);
 		ELSE
 			PERFORM activity.set_actor(
-				pg_temp.one_of('ann', 'ann', 'ann', 'bob', 'key:1', 'key:2', '1', ''),
+				pg_temp.one_of('ann', 'ann', 'ann', 'ann', 'ann', 'ann', 'bob', 'key:1', '1', ''),
 				name => pg_temp.one_of('Ann', 'ÅSA Öberg', 'Bob 100%'));
 		END IF;
 		PERFORM activity.record(
