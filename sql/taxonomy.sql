@@ -2,8 +2,9 @@
 -- application defined is here.
 --
 -- The table is read with a scan of our own by the input and output functions of
--- activity.event_type, also in logical decoding, hence user_catalog_table. Its
--- trigger makes every backend read it anew, also after COPY in a restore.
+-- activity.event_type, also in logical decoding, hence user_catalog_table. The
+-- code is a hash of the key (taxonomy.h says why). The trigger makes every
+-- backend read the table anew, also after COPY in a restore.
 CREATE TABLE _activity.event_type_definition (
 	code         integer PRIMARY KEY CHECK (code >= 10000),
 	key          text    NOT NULL UNIQUE COLLATE "C"
@@ -14,10 +15,8 @@ CREATE TABLE _activity.event_type_definition (
 	template     text    NOT NULL,
 	meaning      text
 ) WITH (user_catalog_table = true);
-CREATE SEQUENCE _activity.event_type_code AS integer MINVALUE 10000;
 
 SELECT pg_catalog.pg_extension_config_dump('_activity.event_type_definition', '');
-SELECT pg_catalog.pg_extension_config_dump('_activity.event_type_code', '');
 
 CREATE FUNCTION _activity.forget_event_types() RETURNS trigger
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'act_forget_event_types';

@@ -9,6 +9,11 @@
  *
  * A code whose definition is gone prints as unknown.<code>, so that no output,
  * a dump's least of all, fails; that form is also read back.
+ *
+ * While a dump is restored, views, defaults and other people's rows may name
+ * types before the table of definitions has its rows.  Restoring sets
+ * check_function_bodies off for the sake of such forward references, and then we
+ * take any key of the right form for what its code will be.
  */
 #include "activity.h"
 
@@ -17,6 +22,7 @@
 #include "libpq/pqformat.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 
 #include "suggestion.h"
 #include "taxonomy.h"
@@ -35,6 +41,7 @@ PGDLLEXPORT PG_FUNCTION_INFO_V1(act_event_types);
 PGDLLEXPORT PG_FUNCTION_INFO_V1(act_render_description);
 
 static int32 parse_key(const char *key, int len, struct Node *soft);
+static int32 parse_unknown(const char *key);
 static Jsonb *with_kind(Jsonb *subject, const char *kind);
 static Datum text_or_null(const char *string, bool *is_null);
 static ArrayType *required_of(const ActEventType *type);
@@ -166,23 +173,37 @@ static int32
 parse_key(const char *key, int len, struct Node *soft)
 {
 	const ActEventType *type = act_taxonomy_find(key, len);
-	int			prefix = strlen(UNKNOWN_PREFIX);
+	int32		code;
 
 	if (type != NULL)
 		return type->code;
+	code = parse_unknown(pnstrdup(key, len));
+	if (code == 0)
+		act_suggestion_report(key, len, soft);
+	return code;
+}
+
+/* The code of a key that is no type, but may stand for one; 0 if not. */
+static int32
+parse_unknown(const char *key)
+{
+	int			prefix = strlen(UNKNOWN_PREFIX);
 
 	/* What act_taxonomy_key() made of a code that nobody knows. */
-	if (len > prefix && len <= prefix + 10 &&
-		strncmp(key, UNKNOWN_PREFIX, prefix) == 0 &&
-		strspn(key + prefix, "0123456789") >= len - prefix)
+	if (strncmp(key, UNKNOWN_PREFIX, prefix) == 0)
 	{
-		int64		code = strtoll(pnstrdup(key + prefix, len - prefix),
-								   NULL, 10);
+		const char *digits = key + prefix;
+		int64		code;
 
-		if (code >= ACT_FIRST_DEFINED_CODE && code <= PG_INT32_MAX)
-			return (int32) code;
+		if (strlen(digits) > 10 || digits[strspn(digits, "0123456789")] != '\0')
+			return 0;
+		code = strtoll(digits, NULL, 10);
+		return code >= ACT_FIRST_DEFINED_CODE && code <= PG_INT32_MAX ? code : 0;
 	}
-	act_suggestion_report(key, len, soft);
+
+	/* A forward reference of a dump. */
+	if (!check_function_bodies && act_taxonomy_is_key(key))
+		return act_taxonomy_code(key);
 	return 0;
 }
 

@@ -32,8 +32,8 @@ PGDLLEXPORT PG_FUNCTION_INFO_V1(act_define_event_type);
 PGDLLEXPORT PG_FUNCTION_INFO_V1(act_forget_event_types);
 
 static void check_key(const char *key);
-static int	key_part(const char *part);
 static void refuse_built_in(const char *key);
+static void refuse_shared_code(const char *key);
 static void check_required(ActEventType *type, ArrayType *required);
 static char *optional_text(FunctionCallInfo fcinfo, int argument,
 						   const char *name, int most);
@@ -96,16 +96,13 @@ act_forget_event_types(PG_FUNCTION_ARGS)
 static void
 check_key(const char *key)
 {
-	int			category = key_part(key);
-	int			action = key[category] == '.' ? key_part(key + category + 1) : 0;
-
 	if (strlen(key) > ACT_KEY_MAX)
 		ereport(ERROR,
 				(errcode(ERRCODE_ACT_BAD_EVENT_TYPE_KEY),
 				 errmsg("bad event type key: it is %zu bytes long",
 						strlen(key)),
 				 errdetail("A key has at most %d bytes.", ACT_KEY_MAX)));
-	if (category == 0 || action == 0 || key[category + 1 + action] != '\0')
+	if (!act_taxonomy_is_key(key))
 		ereport(ERROR,
 				(errcode(ERRCODE_ACT_BAD_EVENT_TYPE_KEY),
 				 errmsg("bad event type key \"%s\"", key),
@@ -119,13 +116,6 @@ check_key(const char *key)
 						   ACT_UNKNOWN_CATEGORY)));
 }
 
-/* The length of a category or action that starts here, 0 if none does. */
-static int
-key_part(const char *part)
-{
-	return strspn(part, "abcdefghijklmnopqrstuvwxyz0123456789_");
-}
-
 static void
 refuse_built_in(const char *key)
 {
@@ -137,6 +127,21 @@ refuse_built_in(const char *key)
 				 errmsg("event type \"%s\" is built in and can't be redefined",
 						key),
 				 errhint("Define a type with another key, or give activity.record() a description.")));
+}
+
+/* Throws if another definition has the key's code. */
+static void
+refuse_shared_code(const char *key)
+{
+	const ActEventType *type = act_taxonomy_get(act_taxonomy_code(key));
+
+	if (type != NULL && strcmp(type->key, key) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_ACT_BAD_EVENT_TYPE_KEY),
+				 errmsg("event type \"%s\" would have the same code as \"%s\"",
+						key, type->key),
+				 errdetail("The code of a type is a hash of its key."),
+				 errhint("Choose another key.")));
 }
 
 /* Sets the required fields; throws for what no subject could have. */
@@ -254,13 +259,13 @@ store(const ActEventType *type)
 	static const char *const add =
 		"INSERT INTO _activity.event_type_definition"
 		" (code, key, family, subject_kind, required, template, meaning)"
-		" VALUES (pg_catalog.nextval('_activity.event_type_code'),"
-		" $1, $2, $3, $4, $5, $6) RETURNING code";
-	Oid			types[6] = {TEXTOID, TEXTOID, TEXTOID, TEXTARRAYOID, TEXTOID, TEXTOID};
+		" VALUES ($7, $1, $2, $3, $4, $5, $6) RETURNING code";
+	Oid			types[7] = {TEXTOID, TEXTOID, TEXTOID, TEXTARRAYOID, TEXTOID,
+	TEXTOID, INT4OID};
 	const char *texts[6] = {type->key, type->family, type->subject_kind, NULL,
 	type->template_source, type->meaning};
-	Datum		values[6];
-	char		nulls[7] = "      ";
+	Datum		values[7];
+	char		nulls[8] = "       ";
 	Datum		code;
 	bool		is_null;
 	int			i;
@@ -275,16 +280,19 @@ store(const ActEventType *type)
 			nulls[i] = 'n';
 	}
 
+	values[6] = Int32GetDatum(act_taxonomy_code(type->key));
+
 	LockRelationOid(get_relname_relid("event_type_definition",
 									  get_namespace_oid("_activity", false)),
 					ShareRowExclusiveLock);
+	refuse_shared_code(type->key);
 
 	SPI_connect();
 	if (SPI_execute_with_args(revise, 6, types, values, nulls, false, 0) !=
 		SPI_OK_UPDATE_RETURNING)
 		elog(ERROR, "could not revise event type \"%s\"", type->key);
 	if (SPI_processed == 0 &&
-		SPI_execute_with_args(add, 6, types, values, nulls, false, 0) !=
+		SPI_execute_with_args(add, 7, types, values, nulls, false, 0) !=
 		SPI_OK_INSERT_RETURNING)
 		elog(ERROR, "could not add event type \"%s\"", type->key);
 	code = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1,

@@ -183,6 +183,36 @@ act_taxonomy_key(int32 code)
 	return pstrdup(type->key);
 }
 
+/*
+ * The code of an application's key: FNV-1a, which is short and the same on
+ * every machine.  That two keys share one is unlikely (1 in 400,000 among a
+ * hundred types) and refused when the second is defined.
+ */
+int32
+act_taxonomy_code(const char *key)
+{
+	uint32		hash = 2166136261U;
+
+	for (; *key != '\0'; key++)
+		hash = (hash ^ (unsigned char) *key) * 16777619U;
+	return ACT_FIRST_DEFINED_CODE + hash % (PG_INT32_MAX - ACT_FIRST_DEFINED_CODE);
+}
+
+/* Whether it is category.action in lower case and not too long. */
+bool
+act_taxonomy_is_key(const char *key)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789_";
+	int			category = strspn(key, letters);
+	int			action;
+
+	if (category == 0 || key[category] != '.')
+		return false;
+	action = strspn(key + category + 1, letters);
+	return action > 0 && key[category + 1 + action] == '\0' &&
+		category + 1 + action <= ACT_KEY_MAX;
+}
+
 /* How many types there are, and the i-th of them in the order of codes. */
 int
 act_taxonomy_count(void)

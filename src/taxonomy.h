@@ -10,8 +10,12 @@
 
 #define ACT_KEY_MAX 127			/* bytes in category.action */
 
-/* Built-in codes are the line numbers of data/taxonomy.tsv, 1..; the codes of
- * applications start here. */
+/*
+ * Built-in codes are the line numbers of data/taxonomy.tsv, 1..; those of
+ * applications start here and are a hash of the key (act_taxonomy_code), the
+ * same in every database.  So a dump's views and defaults, which are restored
+ * before the definitions that they name, mean the right type from the start.
+ */
 #define ACT_FIRST_DEFINED_CODE 10000
 
 /* The category that a code prints when nobody knows it; no type is in it. */
@@ -50,6 +54,12 @@ extern const ActEventType *act_taxonomy_require_code(int32 code);
 /* The key of a code for people, palloc'd; never fails, as a row may have
  * outlived its definition: unknown.<code> then. */
 extern char *act_taxonomy_key(int32 code);
+
+/* The code that an application's key has, defined or not. */
+extern int32 act_taxonomy_code(const char *key);
+
+/* Whether it is category.action in lower case and not too long. */
+extern bool act_taxonomy_is_key(const char *key);
 
 /* All types, by code: how many, and the i-th.  Unlike above, the pointers are
  * good until the next call of count or of those above. */

@@ -54,6 +54,9 @@ SELECT activity.define_event_type('report.new', 'Mine', (SELECT array_agg('f' ||
 SELECT activity.define_event_type('report.new', 'Mine', family => '');
 SELECT activity.define_event_type('report.new', 'Mine', subject_kind => repeat('x', 128));
 SELECT activity.define_event_type('report.new', 'Mine', meaning => repeat('x', 1001));
+-- Two keys with one hash.
+SELECT activity.define_event_type('test.ssvok', 'One');
+SELECT activity.define_event_type('test.ptvib', 'Other');
 -- The longest key there can be.
 SELECT length(activity.define_event_type('report.' || repeat('x', 120), 'Mine')::text);
 
@@ -84,6 +87,16 @@ SELECT activity.define_event_type('credit.charge', 'Mine');
 
 -- A definition that somebody removes by hand leaves values that print.
 DELETE FROM _activity.event_type_definition;
-SELECT type::text LIKE 'unknown.1____' AS printable FROM kept;
+SELECT type::text FROM kept;
 SELECT 'report.exported'::activity.event_type;
-ALTER SEQUENCE _activity.event_type_code RESTART;
+
+-- The same key has the same code again, in any database. So while a dump is
+-- restored a view may name what will be defined later.
+SET check_function_bodies = off;
+CREATE TEMP VIEW of_kept AS SELECT * FROM kept WHERE type = 'report.exported';
+SELECT 'Report!'::activity.event_type;
+SELECT 'unknown.1'::activity.event_type;
+RESET check_function_bodies;
+SELECT activity.define_event_type('report.exported', 'Exported {name}');
+SELECT * FROM of_kept;
+DELETE FROM _activity.event_type_definition;
