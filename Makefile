@@ -4,17 +4,20 @@ EXTENSION = activity
 EXTVERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(EXTENSION).control)
 
 # The parts of the install script, in the order in which they run.
-SQL_PARTS = schema types event_type tables stream taxonomy record tier feed \
+SQL_PARTS = schema types event_type tables stream taxonomy record tier feed track \
 	append_only retention access
 
 MODULE_big = activity
 OBJS = \
 	src/activity.o \
-	src/chain.o \
 	src/actor.o \
-	src/entry.o \
 	src/append_only.o \
+	src/capture.o \
+	src/chain.o \
+	src/change.o \
+	src/change_event.o \
 	src/drop_guard.o \
+	src/entry.o \
 	src/event.o \
 	src/event_id.o \
 	src/event_type.o \
@@ -27,13 +30,19 @@ OBJS = \
 	src/feed_stream.o \
 	src/feed_values.o \
 	src/feed_walk.o \
+	src/gap.o \
 	src/incarnation.o \
 	src/maintain.o \
+	src/member.o \
 	src/notify.o \
 	src/organization.o \
 	src/partition.o \
+	src/preset.o \
+	src/preset_generic.o \
+	src/preset_rule.o \
 	src/record.o \
 	src/relation.o \
+	src/row_scan.o \
 	src/segment.o \
 	src/settings.o \
 	src/stream.o \
@@ -42,7 +51,13 @@ OBJS = \
 	src/taxonomy.o \
 	src/template.o \
 	src/tier.o \
+	src/track.o \
+	src/tracking.o \
+	src/tracking_plan.o \
+	src/tracking_text.o \
+	src/tracking_tier.o \
 	src/upkeep.o \
+	src/value.o \
 	src/worker.o
 
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql
@@ -106,6 +121,14 @@ src/taxonomy_data.h: data/taxonomy.tsv scripts/taxonomy-header
 	LC_ALL=C scripts/taxonomy-header data/taxonomy.tsv >$@.new
 	mv $@.new $@
 src/taxonomy.o src/taxonomy.bc: src/taxonomy_data.h
+
+# The presets of activity.track() as a C string.
+src/preset_data.h: data/presets.json
+	{ echo 'static const char preset_data[] ='; \
+	  sed 's/\\/\\\\/g; s/"/\\"/g; s/.*/"&\\n"/' data/presets.json; \
+	  echo ';'; } >$@.new
+	mv $@.new $@
+src/preset.o src/preset.bc: src/preset_data.h
 
 # Each measurement in bench/ is a goal: bench/NAME is run by `make bench-NAME`.
 bench-%: install

@@ -5,11 +5,14 @@
 #include "activity.h"
 
 #include "actor.h"
+#include "capture.h"
 #include "event.h"
+#include "gap.h"
 #include "notify.h"
 #include "organization.h"
 #include "relation.h"
 #include "taxonomy.h"
+#include "tracking_plan.h"
 
 PG_MODULE_MAGIC;
 
@@ -29,4 +32,7 @@ _PG_init(void)
 	act_actor_init();
 	act_notify_init();
 	act_event_init();
+	act_tracking_plan_init();
+	act_gap_init();
+	act_capture_init();
 }

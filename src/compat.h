@@ -129,4 +129,13 @@ act_compat_estate(Relation rel)
 	index_beginscan(rel, index, snapshot, nkeys, 0)
 #endif
 
+/* 16 has one check of ownership for all catalogs (afbfc02983f). */
+#if PG_VERSION_NUM >= 160000
+#define act_compat_owns_relation(relation, role) \
+	object_ownercheck(RelationRelationId, relation, role)
+#else
+#define act_compat_owns_relation(relation, role) \
+	pg_class_ownercheck(relation, role)
+#endif
+
 #endif

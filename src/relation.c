@@ -38,7 +38,8 @@ static const char *const names[ACT_REL_COUNT] = {
 	[ACT_REL_STREAM_ANCHOR] = "stream_anchor",
 	[ACT_REL_STREAM_ANCHOR_PKEY] = "stream_anchor_pkey",
 	[ACT_REL_PUBLICATION] = "publication",
-	[ACT_REL_PUBLICATION_PKEY] = "publication_pkey"
+	[ACT_REL_PUBLICATION_PKEY] = "publication_pkey",
+	[ACT_REL_GAP] = "gap"
 };
 
 /* InvalidOid: not looked up since the last invalidation. */

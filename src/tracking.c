@@ -1,0 +1,694 @@
+/*
+ * tracking.c
+ *		Reads how a table is tracked from JSON.
+ *
+ * It is read when a table is set up, where a mistake is an error that a person
+ * reads, and once per backend when a trigger first fires, from an argument that
+ * set-up wrote (tracking_text.c).  One reader for both keeps the language small.
+ */
+#include "activity.h"
+
+#include "tier.h"
+#include "tracking.h"
+
+#include "mb/pg_wchar.h"
+#include "utils/builtins.h"
+
+static void complain(const char *where, const char *expected)
+			pg_attribute_noreturn();
+static JsonbValue *get(const Jsonb *json, const char *key, JsonbValue *value);
+static Jsonb *as_jsonb(JsonbValue *value);
+static Jsonb *get_container(Jsonb *json, const char *key, bool array);
+static char *as_text(const JsonbValue *value);
+static char *get_text(Jsonb *json, const char *key);
+static bool get_bool(Jsonb *json, const char *key, bool otherwise);
+static List *members(Jsonb *json);
+static List *read_texts(const JsonbValue *value, const char *where);
+static List *get_texts(Jsonb *json, const char *key);
+static void read_words(const JsonbValue *value, ActWords *words,
+					   const char *where);
+static void read_states(ActTracking *tracking, Jsonb *json);
+static List *read_tests(Jsonb *json);
+static List *read_needs(Jsonb *json);
+static List *read_tiers(Jsonb *json);
+static void read_tier(ActTracking *tracking, Jsonb *json);
+static ActRule *read_rule(Jsonb *json);
+static List *read_conditions(Jsonb *json);
+static List *read_fields(const JsonbValue *value, const char *where);
+static void read_field_source(ActField *field, JsonbValue *value);
+static void check_keys(Jsonb *json, const char *const *known, const char *where);
+
+/* A key and its value; an array's elements have the key NULL. */
+typedef struct Member
+{
+	char	   *key;
+	JsonbValue	value;
+} Member;
+
+static const char *const tracking_keys[] = {
+	"category", "categories", "id", "on_unknown", "columns", "states", "rules",
+	"identity", "ignore", "tiers", "tier", "needs", "words", "metadata",
+	"preset", "replica", NULL
+};
+
+static const char *const rule_keys[] = {
+	"event", "only", "optional", "on", "when", "changed", "subject",
+	"metadata", NULL
+};
+
+static const char *const condition_keys[] = {
+	"from", "to", "is", "was", "changed", "moved", NULL
+};
+
+ActTracking *
+act_tracking_read(Jsonb *json)
+{
+	ActTracking *tracking = palloc0(sizeof(ActTracking));
+	Jsonb	   *part;
+	char	   *on_unknown;
+	ListCell   *cell;
+
+	tracking->replace = false;
+	if (JB_ROOT_IS_SCALAR(json))
+		complain("rules", "an object, or an array of rules");
+	if (JB_ROOT_IS_ARRAY(json))
+	{
+		foreach(cell, members(json))
+			tracking->rules = lappend(tracking->rules,
+									  read_rule(as_jsonb(&((Member *) lfirst(cell))->value)));
+		return tracking;
+	}
+	check_keys(json, tracking_keys, "rules");
+	tracking->category = get_text(json, "category");
+	tracking->categories = get_texts(json, "categories");
+	tracking->id = get_text(json, "id");
+	on_unknown = get_text(json, "on_unknown");
+	tracking->strict = on_unknown && strcmp(on_unknown, "error") == 0;
+	tracking->identity = get_texts(json, "identity");
+	tracking->ignored = get_texts(json, "ignore");
+	tracking->words = get_text(json, "words");
+	tracking->replace = !get_bool(json, "preset", true);
+	tracking->replica = get_bool(json, "replica", false);
+	if ((part = get_container(json, "columns", false)) != NULL)
+		tracking->sources = act_tracking_read_sources(part);
+	if ((part = get_container(json, "states", false)) != NULL)
+		read_states(tracking, part);
+	if ((part = get_container(json, "needs", true)) != NULL)
+		tracking->needs = read_needs(part);
+	if ((part = get_container(json, "tiers", true)) != NULL)
+		tracking->tiers = read_tiers(part);
+	if ((part = get_container(json, "tier", false)) != NULL)
+		read_tier(tracking, part);
+	if ((part = get_container(json, "rules", true)) != NULL)
+		foreach(cell, members(part))
+			tracking->rules = lappend(tracking->rules,
+									  read_rule(as_jsonb(&((Member *) lfirst(cell))->value)));
+	{
+		JsonbValue	value;
+
+		if (get(json, "metadata", &value))
+			tracking->extra_metadata = read_fields(&value, "metadata");
+	}
+	return tracking;
+}
+
+List *
+act_tracking_read_sources(Jsonb *json)
+{
+	List	   *sources = NIL;
+	ListCell   *cell;
+
+	if (!JB_ROOT_IS_OBJECT(json))
+		complain("columns", "an object of names and columns");
+	foreach(cell, members(json))
+	{
+		Member	   *member = lfirst(cell);
+		ActSource  *source = palloc0(sizeof(ActSource));
+
+		source->name = member->key;
+		if (member->value.type == jbvNull)
+			source->unused = true;
+		else if (member->value.type == jbvBinary &&
+				 JsonContainerIsObject(member->value.val.binary.data))
+		{
+			Jsonb	   *object = as_jsonb(&member->value);
+			JsonbValue	value;
+
+			if (!get(object, "value", &value) || value.type == jbvBinary)
+				complain(member->key, "a column, or {\"value\": a constant}");
+			source->constant = as_jsonb(&value);
+		}
+		else
+			source->columns = read_texts(&member->value, member->key);
+		sources = lappend(sources, source);
+	}
+	return sources;
+}
+
+ActSource *
+act_tracking_source(const ActTracking *tracking, const char *name)
+{
+	ListCell   *cell;
+
+	foreach(cell, tracking->sources)
+		if (strcmp(((ActSource *) lfirst(cell))->name, name) == 0)
+			return lfirst(cell);
+	return NULL;
+}
+
+ActStateMachine *
+act_tracking_machine(const ActTracking *tracking, const char *name)
+{
+	ListCell   *cell;
+
+	foreach(cell, tracking->machines)
+		if (strcmp(((ActStateMachine *) lfirst(cell))->name, name) == 0)
+			return lfirst(cell);
+	return NULL;
+}
+
+bool
+act_tracking_has_word(const List *words, const char *word)
+{
+	ListCell   *cell;
+
+	foreach(cell, words)
+		if (strcmp(lfirst(cell), word) == 0)
+			return true;
+	return false;
+}
+
+char *
+act_tracking_fold(const char *word, int len)
+{
+	char	   *folded;
+	int			i;
+
+	while (len > 0 && word[len - 1] == ' ')
+		len--;
+	while (len > 0 && *word == ' ')
+		word++, len--;
+	folded = pnstrdup(word, len);
+	for (i = 0; i < len; i++)
+		if (folded[i] == '-' || folded[i] == ' ')
+			folded[i] = '_';
+		else
+			folded[i] = pg_ascii_tolower((unsigned char) folded[i]);
+	return folded;
+}
+
+static void
+complain(const char *where, const char *expected)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("\"%s\" must be %s", where, expected),
+			 errhint("docs/tracking.md describes columns and rules.")));
+}
+
+/* The value of a key; NULL when it is absent or null. */
+static JsonbValue *
+get(const Jsonb *json, const char *key, JsonbValue *value)
+{
+	JsonbValue *found = getKeyJsonValueFromContainer((JsonbContainer *) &json->root,
+													 key, strlen(key), value);
+
+	return found && found->type != jbvNull ? found : NULL;
+}
+
+static Jsonb *
+as_jsonb(JsonbValue *value)
+{
+	return JsonbValueToJsonb(value);
+}
+
+/* The object or array of a key; NULL when it is absent or null. */
+static Jsonb *
+get_container(Jsonb *json, const char *key, bool array)
+{
+	JsonbValue	value;
+
+	if (!get(json, key, &value))
+		return NULL;
+	if (value.type != jbvBinary ||
+		JsonContainerIsArray(value.val.binary.data) != array)
+		complain(key, array ? "an array" : "an object");
+	return as_jsonb(&value);
+}
+
+/* A scalar as text; NULL for what is none. */
+static char *
+as_text(const JsonbValue *value)
+{
+	switch (value->type)
+	{
+		case jbvString:
+			return pnstrdup(value->val.string.val, value->val.string.len);
+		case jbvNumeric:
+			return DatumGetCString(DirectFunctionCall1(numeric_out,
+													   NumericGetDatum(value->val.numeric)));
+		case jbvBool:
+			return pstrdup(value->val.boolean ? "true" : "false");
+		default:
+			return NULL;
+	}
+}
+
+static char *
+get_text(Jsonb *json, const char *key)
+{
+	JsonbValue	value;
+
+	if (!get(json, key, &value))
+		return NULL;
+	if (value.type != jbvString)
+		complain(key, "a text");
+	return as_text(&value);
+}
+
+static bool
+get_bool(Jsonb *json, const char *key, bool otherwise)
+{
+	JsonbValue	value;
+
+	if (!get(json, key, &value))
+		return otherwise;
+	if (value.type != jbvBool)
+		complain(key, "true or false");
+	return value.val.boolean;
+}
+
+/* The members of an object, or the elements of an array: a List of Member. */
+static List *
+members(Jsonb *json)
+{
+	List	   *list = NIL;
+	JsonbIterator *it = JsonbIteratorInit(&json->root);
+	JsonbIteratorToken token;
+	JsonbValue	value;
+	char	   *key = NULL;
+
+	(void) JsonbIteratorNext(&it, &value, true);
+	while ((token = JsonbIteratorNext(&it, &value, true)) != WJB_DONE)
+	{
+		if (token == WJB_KEY)
+			key = as_text(&value);
+		else if (token == WJB_VALUE || token == WJB_ELEM)
+		{
+			Member	   *member = palloc(sizeof(Member));
+
+			member->key = key;
+			member->value = value;
+			list = lappend(list, member);
+		}
+	}
+	return list;
+}
+
+/* A text, or an array of texts. */
+static List *
+read_texts(const JsonbValue *value, const char *where)
+{
+	List	   *texts = NIL;
+	ListCell   *cell;
+
+	if (value->type == jbvString)
+		return list_make1(as_text(value));
+	if (value->type != jbvBinary ||
+		!JsonContainerIsArray(value->val.binary.data))
+		complain(where, "a text, or an array of texts");
+	foreach(cell, members(as_jsonb((JsonbValue *) value)))
+	{
+		Member	   *member = lfirst(cell);
+
+		if (member->value.type != jbvString)
+			complain(where, "a text, or an array of texts");
+		texts = lappend(texts, as_text(&member->value));
+	}
+	return texts;
+}
+
+static List *
+get_texts(Jsonb *json, const char *key)
+{
+	JsonbValue	value;
+
+	return get(json, key, &value) ? read_texts(&value, key) : NIL;
+}
+
+static void
+read_words(const JsonbValue *value, ActWords *words, const char *where)
+{
+	char	   *word;
+
+	words->given = true;
+	if (value->type == jbvBinary)
+	{
+		ListCell   *cell;
+
+		if (!JsonContainerIsArray(value->val.binary.data))
+			complain(where, "a value, or an array of values");
+		foreach(cell, members(as_jsonb((JsonbValue *) value)))
+		{
+			Member	   *member = lfirst(cell);
+
+			if (member->value.type == jbvBinary)
+				complain(where, "a value, or an array of values");
+			read_words(&member->value, words, where);
+		}
+		return;
+	}
+	word = as_text(value);
+	if (word == NULL)
+		words->null = true;
+	else if (strcmp(word, "*") == 0)
+		words->any = true;
+	else if (strcmp(word, ">0") == 0)
+		words->positive = true;
+	else if (strcmp(word, "<0") == 0)
+		words->negative = true;
+	else
+		words->words = lappend(words->words,
+							   act_tracking_fold(word, strlen(word)));
+}
+
+/* A word and the state that it means, or a machine and its tests. */
+static void
+read_states(ActTracking *tracking, Jsonb *json)
+{
+	ListCell   *cell;
+
+	foreach(cell, members(json))
+	{
+		Member	   *member = lfirst(cell);
+
+		if (member->value.type == jbvString)
+		{
+			ActStateTest *test = palloc0(sizeof(ActStateTest));
+
+			test->is.given = true;
+			test->is.words = list_make1(act_tracking_fold(member->key,
+														  strlen(member->key)));
+			test->state = as_text(&member->value);
+			tracking->extra_words = lappend(tracking->extra_words, test);
+		}
+		else if (member->value.type == jbvBinary &&
+				 JsonContainerIsArray(member->value.val.binary.data))
+		{
+			ActStateMachine *machine = palloc0(sizeof(ActStateMachine));
+
+			machine->name = member->key;
+			machine->tests = read_tests(as_jsonb(&member->value));
+			tracking->machines = lappend(tracking->machines, machine);
+		}
+		else
+			complain(member->key, "the state that the word means");
+	}
+}
+
+/* [column, values, state] or, always true, [state]. */
+static List *
+read_tests(Jsonb *json)
+{
+	List	   *tests = NIL;
+	ListCell   *cell;
+
+	foreach(cell, members(json))
+	{
+		Member	   *member = lfirst(cell);
+		ActStateTest *test = palloc0(sizeof(ActStateTest));
+		List	   *parts;
+
+		if (member->value.type != jbvBinary ||
+			!JsonContainerIsArray(member->value.val.binary.data))
+			complain("states", "arrays of [column, values, state]");
+		parts = members(as_jsonb(&member->value));
+		if (list_length(parts) != 1 && list_length(parts) != 3)
+			complain("states", "arrays of [column, values, state]");
+		test->state = as_text(&((Member *) llast(parts))->value);
+		if (list_length(parts) == 3)
+		{
+			test->name = as_text(&((Member *) linitial(parts))->value);
+			if (test->name == NULL)
+				complain("states", "arrays of [column, values, state]");
+			read_words(&((Member *) lsecond(parts))->value, &test->is, "states");
+		}
+		if (test->state == NULL)
+			complain("states", "arrays of [column, values, state]");
+		tests = lappend(tests, test);
+	}
+	return tests;
+}
+
+static List *
+read_needs(Jsonb *json)
+{
+	List	   *needs = NIL;
+	ListCell   *cell;
+
+	foreach(cell, members(json))
+		needs = lappend(needs,
+						read_texts(&((Member *) lfirst(cell))->value, "needs"));
+	return needs;
+}
+
+/* "pro", or {"pro": "premium"}. */
+static List *
+read_tiers(Jsonb *json)
+{
+	List	   *tiers = NIL;
+	ListCell   *cell;
+
+	foreach(cell, members(json))
+	{
+		JsonbValue *value = &((Member *) lfirst(cell))->value;
+		ActTierWord *word = palloc0(sizeof(ActTierWord));
+		ActTier		tier;
+		char	   *name = as_text(value);
+		char	   *means = name;
+
+		if (name == NULL)
+		{
+			List	   *pair;
+
+			if (value->type != jbvBinary ||
+				!JsonContainerIsObject(value->val.binary.data) ||
+				list_length(pair = members(as_jsonb(value))) != 1)
+				complain("tiers", "an array of words or of {\"word\": \"tier\"}");
+			name = ((Member *) linitial(pair))->key;
+			means = as_text(&((Member *) linitial(pair))->value);
+			if (means == NULL || !act_tier_parse(means, strlen(means), &tier))
+				complain("tiers", "of free, premium or enterprise");
+		}
+		word->word = act_tracking_fold(name, strlen(name));
+		word->tier = act_tier_parse(means, strlen(means), &tier) ? (int) tier : -1;
+		tiers = lappend(tiers, word);
+	}
+	return tiers;
+}
+
+static void
+read_tier(ActTracking *tracking, Jsonb *json)
+{
+	tracking->tier_name = get_text(json, "column");
+	tracking->tier_machine = get_text(json, "state");
+	tracking->tier_live = get_texts(json, "live");
+}
+
+static ActRule *
+read_rule(Jsonb *json)
+{
+	ActRule    *rule = palloc0(sizeof(ActRule));
+	Jsonb	   *part;
+	JsonbValue	value;
+	ListCell   *cell;
+
+	if (!JB_ROOT_IS_OBJECT(json))
+		complain("rules", "an array of objects");
+	check_keys(json, rule_keys, "rules");
+	rule->event = get_text(json, "event");
+	if (rule->event == NULL)
+		complain("event", "the event type of the rule");
+	rule->only = get_text(json, "only");
+	rule->optional = get_bool(json, "optional", false);
+	foreach(cell, get_texts(json, "on"))
+	{
+		char	   *operation = act_tracking_fold(lfirst(cell),
+												  strlen(lfirst(cell)));
+
+		if (strcmp(operation, "insert") == 0)
+			rule->operations |= ACT_ON_INSERT;
+		else if (strcmp(operation, "update") == 0)
+			rule->operations |= ACT_ON_UPDATE;
+		else if (strcmp(operation, "delete") == 0)
+			rule->operations |= ACT_ON_DELETE;
+		else
+			complain("on", "insert, update or delete");
+	}
+	if ((part = get_container(json, "when", false)) != NULL)
+		rule->conditions = read_conditions(part);
+	rule->changed = get_texts(json, "changed");
+	if (act_tracking_has_word(rule->changed, "*"))
+	{
+		rule->any_change = true;
+		rule->changed = NIL;
+	}
+	if (get(json, "subject", &value))
+	{
+		rule->subject_given = true;
+		rule->subject = read_fields(&value, "subject");
+	}
+	if (get(json, "metadata", &value))
+		rule->metadata = read_fields(&value, "metadata");
+	return rule;
+}
+
+static List *
+read_conditions(Jsonb *json)
+{
+	List	   *conditions = NIL;
+	ListCell   *cell;
+
+	foreach(cell, members(json))
+	{
+		Member	   *member = lfirst(cell);
+		ActCondition *condition = palloc0(sizeof(ActCondition));
+		Jsonb	   *object;
+		JsonbValue	value;
+		JsonbContainer *root;
+		char	   *moved;
+
+		condition->name = member->key;
+		conditions = lappend(conditions, condition);
+		if (member->value.type != jbvBinary ||
+			!JsonContainerIsObject(member->value.val.binary.data))
+		{
+			/* Shorthand: a value, or several, that it is. */
+			read_words(&member->value, &condition->is, member->key);
+			continue;
+		}
+		object = as_jsonb(&member->value);
+		root = &object->root;
+		check_keys(object, condition_keys, member->key);
+		if (getKeyJsonValueFromContainer(root, "from", 4, &value))
+			read_words(&value, &condition->from, "from");
+		if (getKeyJsonValueFromContainer(root, "to", 2, &value))
+			read_words(&value, &condition->to, "to");
+		if (getKeyJsonValueFromContainer(root, "is", 2, &value))
+			read_words(&value, &condition->is, "is");
+		if (getKeyJsonValueFromContainer(root, "was", 3, &value))
+			read_words(&value, &condition->was, "was");
+		condition->changed = get_bool(object, "changed", false);
+		moved = get_text(object, "moved");
+		if (moved && strcmp(moved, "up") == 0)
+			condition->moved = 1;
+		else if (moved && strcmp(moved, "down") == 0)
+			condition->moved = -1;
+		else if (moved)
+			complain("moved", "up or down");
+	}
+	return conditions;
+}
+
+/* {"field": source}, or an array of names that are field and source. */
+static List *
+read_fields(const JsonbValue *value, const char *where)
+{
+	List	   *fields = NIL;
+	ListCell   *cell;
+
+	if (value->type != jbvBinary)
+		complain(where, "an object of fields, or an array of names");
+	foreach(cell, members(as_jsonb((JsonbValue *) value)))
+	{
+		Member	   *member = lfirst(cell);
+		ActField   *field = palloc0(sizeof(ActField));
+
+		if (member->key)
+		{
+			field->name = member->key;
+			read_field_source(field, &member->value);
+		}
+		else
+		{
+			if (member->value.type != jbvString)
+				complain(where, "an object of fields, or an array of names");
+			field->name = as_text(&member->value);
+			field->sources = list_make1(field->name);
+		}
+		fields = lappend(fields, field);
+	}
+	return fields;
+}
+
+static void
+read_field_source(ActField *field, JsonbValue *value)
+{
+	static const struct
+	{
+		const char *key;
+		ActFieldKind kind;
+	}			kinds[] = {
+		{"abs", ACT_FIELD_ABS}, {"difference", ACT_FIELD_DIFFERENCE},
+		{"first", ACT_FIELD_FIRST}, {"old", ACT_FIELD_OLD}
+	};
+	const char *const expected =
+		"a name, \"old.\" and a name, or one of {\"value\": …}, {\"abs\": name}, "
+		"{\"difference\": name}, {\"first\": [names]}";
+	Jsonb	   *object;
+	JsonbValue	part;
+	int			i;
+
+	if (value->type == jbvString)
+	{
+		char	   *name = as_text(value);
+
+		if (strncmp(name, "old.", 4) == 0)
+		{
+			field->kind = ACT_FIELD_OLD;
+			name += 4;
+		}
+		field->sources = list_make1(name);
+		return;
+	}
+	if (value->type != jbvBinary ||
+		!JsonContainerIsObject(value->val.binary.data))
+		complain(field->name, expected);
+	object = as_jsonb(value);
+	if (getKeyJsonValueFromContainer(&object->root, "value", 5, &part))
+	{
+		field->kind = ACT_FIELD_VALUE;
+		field->value = as_jsonb(&part);
+		return;
+	}
+	for (i = 0; i < lengthof(kinds); i++)
+		if (get(object, kinds[i].key, &part))
+		{
+			field->kind = kinds[i].kind;
+			field->sources = read_texts(&part, field->name);
+			if (list_length(field->sources) == 1 ||
+				field->kind == ACT_FIELD_FIRST)
+				return;
+		}
+	complain(field->name, expected);
+}
+
+static void
+check_keys(Jsonb *json, const char *const *known, const char *where)
+{
+	ListCell   *cell;
+
+	foreach(cell, members(json))
+	{
+		const char *key = ((Member *) lfirst(cell))->key;
+		const char *const *try = known;
+
+		while (*try && strcmp(*try, key) != 0)
+			try++;
+		if (*try == NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("unknown key \"%s\" in \"%s\"", key, where),
+					 errhint("docs/tracking.md describes columns and rules.")));
+	}
+}
