@@ -12,6 +12,7 @@ OBJS = \
 	src/activity.o \
 	src/actor.o \
 	src/append_only.o \
+	src/backlog.o \
 	src/capture.o \
 	src/chain.o \
 	src/change.o \
@@ -40,6 +41,8 @@ OBJS = \
 	src/preset.o \
 	src/preset_generic.o \
 	src/preset_rule.o \
+	src/progress.o \
+	src/publisher.o \
 	src/record.o \
 	src/relation.o \
 	src/row_scan.o \

@@ -70,3 +70,9 @@ BEGIN
 	END LOOP;
 END
 $$;
+
+CREATE FUNCTION activity.publish() RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'act_publish';
+COMMENT ON FUNCTION activity.publish() IS
+	'gives committed events their positions, at most a batch at a time, and returns how many got one; 0 when there are none or somebody else is publishing; errors: 25006 in a read-only transaction';

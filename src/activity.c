@@ -10,9 +10,11 @@
 #include "gap.h"
 #include "notify.h"
 #include "organization.h"
+#include "publisher.h"
 #include "relation.h"
 #include "taxonomy.h"
 #include "tracking_plan.h"
+#include "worker.h"
 
 PG_MODULE_MAGIC;
 
@@ -35,4 +37,6 @@ _PG_init(void)
 	act_tracking_plan_init();
 	act_gap_init();
 	act_capture_init();
+	act_publisher_init();
+	act_worker_init();
 }

@@ -47,6 +47,7 @@ extern int	act_setting_notify;			/* ActNotify */
 extern int	act_setting_notify_limit;	/* messages a transaction */
 extern int	act_setting_default_tier;	/* ActTier */
 extern int	act_setting_partitions_ahead;	/* months */
+extern int	act_setting_publish_batch;	/* events a transaction */
 
 extern void act_settings_define(void);
 

@@ -39,4 +39,6 @@ extern ActFanOut act_publisher_fan_out;
  */
 extern int64 act_publisher_run(bool *more);
 
+extern void act_publisher_init(void);
+
 #endif

@@ -24,6 +24,7 @@ int			act_setting_notify = ACT_NOTIFY_BOTH;
 int			act_setting_notify_limit = 10000;
 int			act_setting_default_tier = ACT_TIER_FREE;
 int			act_setting_partitions_ahead = 3;
+int			act_setting_publish_batch = 10000;
 
 static const struct config_enum_entry notify_options[] = {
 	{"off", ACT_NOTIFY_OFF, false},
@@ -95,6 +96,11 @@ act_settings_define(void)
 	DefineCustomIntVariable("activity.partitions_ahead",
 							"Months ahead of the current one that have a partition.",
 							NULL, &act_setting_partitions_ahead, 3, 0, 24,
+							PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("activity.publish_batch",
+							"Most events that one transaction publishes.",
+							"A larger transaction of the application is published in up to 16 parts.",
+							&act_setting_publish_batch, 10000, 1, 1000000,
 							PGC_SUSET, 0, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("activity");
 }

@@ -1,6 +1,6 @@
 /*
  * worker.c
- *		The background worker that publishes, seen from the writers.
+ *		The background worker that publishes, seen from the others.
  */
 #include "activity.h"
 
@@ -10,4 +10,25 @@ bool
 act_worker_is_publishing(void)
 {
 	return false;
+}
+
+bool
+act_worker_notifies(void)
+{
+	return false;
+}
+
+void
+act_worker_expect(void)
+{
+}
+
+void
+act_worker_count(int64 events, int64 skipped)
+{
+}
+
+void
+act_worker_init(void)
+{
 }
