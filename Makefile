@@ -33,6 +33,7 @@ OBJS = \
 	src/feed_walk.o \
 	src/gap.o \
 	src/incarnation.o \
+	src/lookup.o \
 	src/maintain.o \
 	src/member.o \
 	src/notify.o \
@@ -45,6 +46,7 @@ OBJS = \
 	src/publisher.o \
 	src/record.o \
 	src/relation.o \
+	src/replay.o \
 	src/row_scan.o \
 	src/segment.o \
 	src/settings.o \
@@ -61,6 +63,7 @@ OBJS = \
 	src/tracking_tier.o \
 	src/upkeep.o \
 	src/value.o \
+	src/verify.o \
 	src/worker.o
 
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql

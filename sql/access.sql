@@ -26,6 +26,11 @@ BEGIN ATOMIC
 	('read', 'function', 'feed_page'),
 	('read', 'function', 'feed_count'),
 	('read', 'function', 'summary'),
+	('read', 'function', 'replay'),
+	('read', 'function', 'stream_head'),
+	('read', 'function', 'verify'),
+	('read', 'function', 'checkpoint'),
+	('read', 'function', 'publish'),
 
 	('record', 'function', 'record'),
 	('record', 'function', 'set_actor'),

@@ -76,3 +76,36 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'act_publish';
 COMMENT ON FUNCTION activity.publish() IS
 	'gives committed events their positions, at most a batch at a time, and returns how many got one; 0 when there are none or somebody else is publishing; errors: 25006 in a read-only transaction';
+
+CREATE FUNCTION activity.replay(organization text, cursor text DEFAULT NULL,
+	event_types text[] DEFAULT NULL, max_events integer DEFAULT 500,
+	viewer text DEFAULT NULL)
+RETURNS TABLE ("position" bigint, cursor text, id uuid, occurred_at timestamptz,
+	event_type activity.event_type, actor_kind text, actor_id text, actor_name text,
+	subject_kind text, subject_id text, subject jsonb, metadata jsonb,
+	description text, context jsonb)
+LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 500
+AS 'MODULE_PATHNAME', 'act_replay';
+COMMENT ON FUNCTION activity.replay(text, text, text[], integer, text) IS
+	'the events after a cursor, oldest first, null: from the oldest kept; with event_types a last row without an event (id is null) moves the cursor past what did not match; errors: AC010 expired, AC011 lost history, AC012 future, AC013 no cursor, AC008 viewer, 42501 tier';
+
+CREATE FUNCTION activity.stream_head(organization text)
+RETURNS TABLE (cursor text, "position" bigint, earliest bigint)
+LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1
+AS 'MODULE_PATHNAME', 'act_stream_head';
+COMMENT ON FUNCTION activity.stream_head(text) IS
+	'the newest position of an organization with its cursor, and the oldest position kept; errors: 42501 tier';
+
+CREATE FUNCTION activity.verify(organization text)
+RETURNS TABLE ("position" bigint, problem text)
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'act_verify';
+COMMENT ON FUNCTION activity.verify(text) IS
+	'recomputes the hash chain of an organization; no rows: nothing was changed, removed, inserted or reordered since it was published';
+
+CREATE FUNCTION activity.checkpoint(organization text, at_position bigint DEFAULT NULL)
+RETURNS TABLE ("position" bigint, hash bytea, events bigint, taken_at timestamptz)
+LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1
+AS 'MODULE_PATHNAME', 'act_checkpoint';
+COMMENT ON FUNCTION activity.checkpoint(text, bigint) IS
+	'the chain of an organization at a position, null: the newest, to be kept outside the database: position, hash, number of events kept up to it, and now; errors: 22023 for a position that is not kept';

@@ -27,7 +27,6 @@
 #define LAST_TIME \
 	(FIRST_TIME + (INT64CONST(1) << 48) * 1000 - 1)
 
-static void read_types(ActFeedFilter *filter, ArrayType *words);
 static int	compare_codes(const void *a, const void *b);
 static void sort_codes(ActValues *values);
 static void subtract(ActValues *values, const ActValues *excluded);
@@ -86,7 +85,7 @@ act_feed_filter_read(FunctionCallInfo fcinfo, int viewer_arg)
 		act_feed_filter_all(act_feed_filter_admit(fcinfo, viewer_arg));
 
 	if (!PG_ARGISNULL(ACT_FEED_ARG_EVENT_TYPES))
-		read_types(filter, PG_GETARG_ARRAYTYPE_P(ACT_FEED_ARG_EVENT_TYPES));
+		act_feed_filter_types(filter, PG_GETARG_ARRAYTYPE_P(ACT_FEED_ARG_EVENT_TYPES));
 	if (!PG_ARGISNULL(ACT_FEED_ARG_ACTOR))
 		read_actor(filter, PG_GETARG_TEXT_PP(ACT_FEED_ARG_ACTOR));
 	if (!PG_ARGISNULL(ACT_FEED_ARG_SUBJECT))
@@ -108,8 +107,8 @@ act_feed_filter_read(FunctionCallInfo fcinfo, int viewer_arg)
  * array is no filter, as is null.  Words with ! alone exclude from everything,
  * beside others from these.
  */
-static void
-read_types(ActFeedFilter *filter, ArrayType *words)
+void
+act_feed_filter_types(ActFeedFilter *filter, ArrayType *words)
 {
 	ActValues	included = {0};
 	ActValues	excluded = {0};

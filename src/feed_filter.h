@@ -6,6 +6,7 @@
 #define ACT_FEED_FILTER_H
 
 #include "fmgr.h"
+#include "utils/array.h"
 
 #include "feed_search.h"
 #include "feed_stream.h"
@@ -57,6 +58,9 @@ extern ActFeedFilter *act_feed_filter_read(FunctionCallInfo fcinfo,
 
 /* The tier and viewer checks alone; the organization's key, 0 for unknown. */
 extern int32 act_feed_filter_admit(FunctionCallInfo fcinfo, int viewer_arg);
+
+/* Reads event_types, an array of text, into the filter. */
+extern void act_feed_filter_types(ActFeedFilter *filter, ArrayType *words);
 
 /* Narrows the range: both exclusive; since inclusive, until exclusive. */
 extern void act_feed_filter_before(ActFeedFilter *filter, const pg_uuid_t *id);

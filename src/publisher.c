@@ -70,7 +70,7 @@ typedef struct Head
 typedef struct Batch
 {
 	MemoryContext row_context;
-	ActStream  *stream;
+	ActStreamReader  *stream;
 	ActBacklog *backlog;
 	ActSegmentTarget segment;
 	ActChain   *chain;

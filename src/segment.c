@@ -30,7 +30,7 @@ static Oid	make_table(int32 number);
 static Oid	find_table(int32 number);
 
 ActSegmentTarget
-act_segment_current(ActStream *stream)
+act_segment_current(ActStreamReader *stream)
 {
 	int			count;
 	const ActSegment *segments = act_stream_segments(stream, &count);

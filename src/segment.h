@@ -19,6 +19,6 @@ typedef struct ActSegmentTarget
  * have forked.  Only for who has the right to publish.  Makes a table: a
  * stream that was open before does not know it.
  */
-extern ActSegmentTarget act_segment_current(ActStream *stream);
+extern ActSegmentTarget act_segment_current(ActStreamReader *stream);
 
 #endif

@@ -37,7 +37,7 @@ typedef struct Place
 	TupleTableSlot *slot;
 } Place;
 
-struct ActStream
+struct ActStreamReader
 {
 	MemoryContext context;
 	Snapshot	snapshot;
@@ -54,21 +54,21 @@ struct ActStream
 	IndexScanDesc scan;			/* NULL: the current place was not begun */
 };
 
-static void open_place(ActStream *stream, Place *place);
+static void open_place(ActStreamReader *stream, Place *place);
 static void close_place(Place *place);
-static bool probe(ActStream *stream, Place *place, int32 organization,
+static bool probe(ActStreamReader *stream, Place *place, int32 organization,
 				  StrategyNumber strategy, int64 position,
 				  ScanDirection direction, ActStreamRow *row);
-static IndexScanDesc begin_scan(ActStream *stream, Place *place,
+static IndexScanDesc begin_scan(ActStreamReader *stream, Place *place,
 								int32 organization, StrategyNumber strategy,
 								int64 position);
 static void read_row(const Place *place, bool is_anchor, ActStreamRow *row);
-static void read_segments(ActStream *stream);
+static void read_segments(ActStreamReader *stream);
 
-ActStream *
+ActStreamReader *
 act_stream_open(Snapshot snapshot)
 {
-	ActStream  *stream = palloc0(sizeof(ActStream));
+	ActStreamReader  *stream = palloc0(sizeof(ActStreamReader));
 	Relation	parent = table_open(act_relation_oid(ACT_REL_STREAM),
 									AccessShareLock);
 	PartitionDesc partitions = RelationGetPartitionDesc(parent, true);
@@ -94,7 +94,7 @@ act_stream_open(Snapshot snapshot)
 }
 
 void
-act_stream_close(ActStream *stream)
+act_stream_close(ActStreamReader *stream)
 {
 	if (stream->scan != NULL)
 		index_endscan(stream->scan);
@@ -109,7 +109,7 @@ act_stream_close(ActStream *stream)
 }
 
 bool
-act_stream_newest(ActStream *stream, int32 organization, ActStreamRow *row)
+act_stream_newest(ActStreamReader *stream, int32 organization, ActStreamRow *row)
 {
 	for (int i = stream->nplaces - 1; i >= 0; i--)
 		if (probe(stream, &stream->places[i], organization,
@@ -119,14 +119,14 @@ act_stream_newest(ActStream *stream, int32 organization, ActStreamRow *row)
 }
 
 bool
-act_stream_anchored(ActStream *stream, int32 organization, ActStreamRow *row)
+act_stream_anchored(ActStreamReader *stream, int32 organization, ActStreamRow *row)
 {
 	return probe(stream, &stream->anchors, organization,
 				 BTGreaterEqualStrategyNumber, 0, BackwardScanDirection, row);
 }
 
 bool
-act_stream_at(ActStream *stream, int32 organization, int64 position,
+act_stream_at(ActStreamReader *stream, int32 organization, int64 position,
 			  ActStreamRow *row)
 {
 	for (int i = stream->nplaces - 1; i >= 0; i--)
@@ -142,7 +142,7 @@ act_stream_at(ActStream *stream, int32 organization, int64 position,
  * position, or else with the oldest.
  */
 void
-act_stream_seek(ActStream *stream, int32 organization, int64 after)
+act_stream_seek(ActStreamReader *stream, int32 organization, int64 after)
 {
 	ActStreamRow row;
 
@@ -163,7 +163,7 @@ act_stream_seek(ActStream *stream, int32 organization, int64 after)
 }
 
 bool
-act_stream_next(ActStream *stream, ActStreamRow *row)
+act_stream_next(ActStreamReader *stream, ActStreamRow *row)
 {
 	while (stream->current < stream->nplaces)
 	{
@@ -188,7 +188,7 @@ act_stream_next(ActStream *stream, ActStreamRow *row)
 }
 
 const ActSegment *
-act_stream_segments(ActStream *stream, int *count)
+act_stream_segments(ActStreamReader *stream, int *count)
 {
 	if (stream->segments == NULL)
 		read_segments(stream);
@@ -197,7 +197,7 @@ act_stream_segments(ActStream *stream, int *count)
 }
 
 const ActSegment *
-act_stream_segment(ActStream *stream, int32 number)
+act_stream_segment(ActStreamReader *stream, int32 number)
 {
 	int			count;
 	const ActSegment *segments = act_stream_segments(stream, &count);
@@ -275,7 +275,7 @@ act_stream_index(Relation rel, int ncolumns, const AttrNumber *columns)
 
 /* The anchors have position and organization the other way round. */
 static void
-open_place(ActStream *stream, Place *place)
+open_place(ActStreamReader *stream, Place *place)
 {
 	bool		is_anchor = place == &stream->anchors;
 	AttrNumber	key[2] = {ACT_STREAM_ORGANIZATION, ACT_STREAM_POSITION};
@@ -312,7 +312,7 @@ close_place(Place *place)
 
 /* The first row in this direction, if there is one. */
 static bool
-probe(ActStream *stream, Place *place, int32 organization,
+probe(ActStreamReader *stream, Place *place, int32 organization,
 	  StrategyNumber strategy, int64 position, ScanDirection direction,
 	  ActStreamRow *row)
 {
@@ -330,7 +330,7 @@ probe(ActStream *stream, Place *place, int32 organization,
 }
 
 static IndexScanDesc
-begin_scan(ActStream *stream, Place *place, int32 organization,
+begin_scan(ActStreamReader *stream, Place *place, int32 organization,
 		   StrategyNumber strategy, int64 position)
 {
 	ScanKeyData keys[2];
@@ -387,7 +387,7 @@ compare_segments(const void *a, const void *b)
 
 /* The table has a row a month: it is read whole. */
 static void
-read_segments(ActStream *stream)
+read_segments(ActStreamReader *stream)
 {
 	Relation	rel = table_open(act_relation_oid(ACT_REL_SEGMENT),
 								 AccessShareLock);

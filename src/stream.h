@@ -41,33 +41,33 @@ typedef struct ActSegment
 } ActSegment;
 
 /* The stream as one snapshot shows it, open for reading. */
-typedef struct ActStream ActStream;
+typedef struct ActStreamReader ActStreamReader;
 
 /* Everything that it opens is closed by close, or by an error. */
-extern ActStream *act_stream_open(Snapshot snapshot);
-extern void act_stream_close(ActStream *stream);
+extern ActStreamReader *act_stream_open(Snapshot snapshot);
+extern void act_stream_close(ActStreamReader *stream);
 
 /* Every segment that ever was, ascending by number; and one by its number. */
-extern const ActSegment *act_stream_segments(ActStream *stream, int *count);
-extern const ActSegment *act_stream_segment(ActStream *stream, int32 number);
+extern const ActSegment *act_stream_segments(ActStreamReader *stream, int *count);
+extern const ActSegment *act_stream_segment(ActStreamReader *stream, int32 number);
 
 /* The newest row of the organization; the anchor, if nothing else is kept;
  * false if there never was one. */
-extern bool act_stream_newest(ActStream *stream, int32 organization,
+extern bool act_stream_newest(ActStreamReader *stream, int32 organization,
 							  ActStreamRow *row);
 
 /* The row at this position, which may be the anchor; false if not kept. */
-extern bool act_stream_at(ActStream *stream, int32 organization,
+extern bool act_stream_at(ActStreamReader *stream, int32 organization,
 						  int64 position, ActStreamRow *row);
 
 /* The newest anchor: what is at its position and before is not kept. */
-extern bool act_stream_anchored(ActStream *stream, int32 organization,
+extern bool act_stream_anchored(ActStreamReader *stream, int32 organization,
 								ActStreamRow *row);
 
 /* Makes act_stream_next return the rows after this position, ascending. */
-extern void act_stream_seek(ActStream *stream, int32 organization,
+extern void act_stream_seek(ActStreamReader *stream, int32 organization,
 							int64 after);
-extern bool act_stream_next(ActStream *stream, ActStreamRow *row);
+extern bool act_stream_next(ActStreamReader *stream, ActStreamRow *row);
 
 /* A cursor, palloc'd; parse throws ERRCODE_ACT_BAD_CURSOR. */
 extern char *act_stream_cursor(int32 epoch, int64 position);

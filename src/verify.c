@@ -1,0 +1,294 @@
+/*
+ * verify.c
+ *		verify() and checkpoint(): proving that nothing was changed.
+ *
+ * The stream is read once in its order, each event looked up and hashed, so
+ * that memory does not grow with it.  That finds what was changed, removed or
+ * reordered.  What was inserted is in no stream: so the ids met there and the
+ * ids of all published events are summed up, as 128 random-looking bits each,
+ * and only where the sums differ is it found out which ones.  The hashes are
+ * seeded by chance in each call: nobody can prepare ids whose sum is right.
+ */
+#include "activity.h"
+
+#include "access/xact.h"
+#include "common/hashfn.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/xid8.h"
+
+#include "chain.h"
+#include "event.h"
+#include "event_id.h"
+#include "lookup.h"
+#include "organization.h"
+#include "progress.h"
+#include "record.h"
+#include "stream.h"
+
+PG_FUNCTION_INFO_V1(act_verify);
+PG_FUNCTION_INFO_V1(act_checkpoint);
+
+/* A sum over ids that does not depend on their order. */
+typedef struct Sum
+{
+	uint64		seed[2];
+	uint64		sum[2];
+} Sum;
+
+typedef struct Verification
+{
+	ReturnSetInfo *result;
+	int32		organization;
+	char	   *id;				/* of the organization */
+	ActStreamReader *stream;
+	ActLookup  *lookup;
+	ActChain   *chain;
+	ActProgress progress;
+	MemoryContext scratch;
+	Sum			streamed;		/* ids at positions whose events are there */
+	Sum			stored;			/* ids of events that are published */
+	HTAB	   *ids;			/* of the stream; NULL: not needed yet */
+} Verification;
+
+static bool begin(Verification *v, FunctionCallInfo fcinfo);
+static void end(Verification *v);
+static void walk(Verification *v);
+static void check_row(Verification *v, const ActStreamRow *at, uint8 *hash,
+					  bool linked);
+static void add(Sum *sum, const pg_uuid_t *id);
+static void count_stored(TupleTableSlot *row, void *argument);
+static void find_inserted(Verification *v);
+static void report_inserted(TupleTableSlot *row, void *argument);
+static void report(Verification *v, int64 position, const char *problem);
+
+/* activity.verify(organization) */
+PGDLLEXPORT Datum
+act_verify(PG_FUNCTION_ARGS)
+{
+	Verification v = {0};
+
+	if (!begin(&v, fcinfo))
+		return (Datum) 0;
+	walk(&v);
+	act_lookup_all(v.lookup, v.organization, count_stored, &v);
+	if (memcmp(v.streamed.sum, v.stored.sum, sizeof(v.stored.sum)) != 0)
+		find_inserted(&v);
+	end(&v);
+	return (Datum) 0;
+}
+
+/* activity.checkpoint(organization, at_position) */
+PGDLLEXPORT Datum
+act_checkpoint(PG_FUNCTION_ARGS)
+{
+	Verification v = {0};
+	ActStreamRow anchor = {0};
+	ActStreamRow at = {0};
+	Datum		values[4];
+	bool		nulls[4] = {0};
+	bytea	   *hash = palloc(VARHDRSZ + ACT_CHAIN_BYTES);
+	bool		found;
+
+	if (!begin(&v, fcinfo))
+		return (Datum) 0;
+	(void) act_stream_anchored(v.stream, v.organization, &anchor);
+	found = PG_ARGISNULL(1) ?
+		act_stream_newest(v.stream, v.organization, &at) :
+		act_stream_at(v.stream, v.organization, PG_GETARG_INT64(1), &at);
+	if (!found)
+	{
+		if (!PG_ARGISNULL(1) && PG_GETARG_INT64(1) != 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("position " INT64_FORMAT " is not kept",
+							PG_GETARG_INT64(1))));
+		act_chain_start(v.chain, v.id, at.hash);
+	}
+	SET_VARSIZE(hash, VARHDRSZ + ACT_CHAIN_BYTES);
+	memcpy(VARDATA(hash), at.hash, ACT_CHAIN_BYTES);
+	values[0] = Int64GetDatum(at.position);
+	values[1] = PointerGetDatum(hash);
+	values[2] = Int64GetDatum(at.position - anchor.position);
+	values[3] = TimestampTzGetDatum(GetCurrentTimestamp());
+	tuplestore_putvalues(v.result->setResult, v.result->setDesc, values, nulls);
+	end(&v);
+	return (Datum) 0;
+}
+
+/* False for an organization that has no events. */
+static bool
+begin(Verification *v, FunctionCallInfo fcinfo)
+{
+	InitMaterializedSRF(fcinfo, 0);
+	v->result = (ReturnSetInfo *) fcinfo->resultinfo;
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("organization must not be null")));
+	act_record_flush();
+	v->id = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	v->organization = act_organization_find(v->id, strlen(v->id));
+	if (v->organization == 0)
+		return false;
+
+	PushActiveSnapshot(IsolationUsesXactSnapshot() ?
+					   GetTransactionSnapshot() : GetLatestSnapshot());
+	v->stream = act_stream_open(GetActiveSnapshot());
+	v->lookup = act_lookup_open(GetActiveSnapshot());
+	v->chain = act_chain_create();
+	act_progress_read(GetActiveSnapshot(), &v->progress);
+	v->scratch = AllocSetContextCreate(CurrentMemoryContext, "activity verify",
+									   ALLOCSET_DEFAULT_SIZES);
+	for (int i = 0; i < 2; i++)
+		v->streamed.seed[i] = v->stored.seed[i] = act_event_id_random();
+	return true;
+}
+
+static void
+end(Verification *v)
+{
+	act_chain_free(v->chain);
+	act_lookup_close(v->lookup);
+	act_stream_close(v->stream);
+	PopActiveSnapshot();
+}
+
+/* Every row of the stream, in order, each against the one before. */
+static void
+walk(Verification *v)
+{
+	ActStreamRow at;
+	ActStreamRow before = {0};
+
+	if (!act_stream_anchored(v->stream, v->organization, &before))
+		act_chain_start(v->chain, v->id, before.hash);
+	act_stream_seek(v->stream, v->organization, before.position);
+	while (act_stream_next(v->stream, &at))
+	{
+		MemoryContext old = MemoryContextSwitchTo(v->scratch);
+
+		CHECK_FOR_INTERRUPTS();
+		if (at.position == before.position + 2)
+			report(v, before.position + 1, "missing from the stream");
+		else if (at.position != before.position + 1)
+			report(v, before.position + 1,
+				   psprintf("missing from the stream, as are all up to "
+							INT64_FORMAT, at.position - 1));
+		check_row(v, &at, before.hash, at.position == before.position + 1);
+		before = at;
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(v->scratch);
+	}
+}
+
+/* One row, linked to the hash before unless that is missing. */
+static void
+check_row(Verification *v, const ActStreamRow *at, uint8 *hash, bool linked)
+{
+	TupleTableSlot *event = act_lookup_event(v->lookup, at->organization,
+											 &at->id);
+	uint8		digest[ACT_CHAIN_BYTES];
+
+	if (event == NULL)
+	{
+		if (!act_lookup_is_dropped(v->lookup, &at->id))
+			report(v, at->position,
+				   psprintf("event %s is missing",
+							DatumGetCString(DirectFunctionCall1(uuid_out,
+																UUIDPGetDatum(&at->id)))));
+		return;
+	}
+	add(&v->streamed, &at->id);
+	if (!linked)
+		return;
+	act_chain_digest(v->chain, event, v->id, digest);
+	act_chain_extend(v->chain, at->position, digest, hash);
+	if (memcmp(hash, at->hash, ACT_CHAIN_BYTES) != 0)
+		report(v, at->position,
+			   psprintf("event %s is not what was published at this position",
+						DatumGetCString(DirectFunctionCall1(uuid_out,
+															UUIDPGetDatum(&at->id)))));
+}
+
+static void
+add(Sum *sum, const pg_uuid_t *id)
+{
+	for (int i = 0; i < 2; i++)
+		sum->sum[i] += hash_bytes_extended(id->data, UUID_LEN, sum->seed[i]);
+}
+
+static void
+count_stored(TupleTableSlot *row, void *argument)
+{
+	Verification *v = argument;
+	bool		isnull;
+	Datum		xid = slot_getattr(row, ACT_EVENT_XID, &isnull);
+	pg_uuid_t  *id = DatumGetUUIDP(slot_getattr(row, ACT_EVENT_ID, &isnull));
+
+	if (act_progress_covers(&v->progress,
+							U64FromFullTransactionId(DatumGetFullTransactionId(xid)),
+							id))
+		add(&v->stored, id);
+}
+
+/* Remembers the ids of the stream, and reports published events beside them. */
+static void
+find_inserted(Verification *v)
+{
+	HASHCTL		control = {0};
+	ActStreamRow at;
+
+	control.keysize = sizeof(pg_uuid_t);
+	control.entrysize = sizeof(pg_uuid_t);
+	control.hcxt = CurrentMemoryContext;
+	v->ids = hash_create("activity verify ids", 1024, &control,
+						 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	act_stream_seek(v->stream, v->organization, 0);
+	while (act_stream_next(v->stream, &at))
+	{
+		bool		found;
+
+		CHECK_FOR_INTERRUPTS();
+		(void) hash_search(v->ids, &at.id, HASH_ENTER, &found);
+		if (found)
+			report(v, at.position, "its event is at another position, too");
+	}
+	act_lookup_all(v->lookup, v->organization, report_inserted, v);
+}
+
+static void
+report_inserted(TupleTableSlot *row, void *argument)
+{
+	Verification *v = argument;
+	bool		isnull;
+	Datum		xid = slot_getattr(row, ACT_EVENT_XID, &isnull);
+	pg_uuid_t  *id = DatumGetUUIDP(slot_getattr(row, ACT_EVENT_ID, &isnull));
+
+	if (!act_progress_covers(&v->progress,
+							 U64FromFullTransactionId(DatumGetFullTransactionId(xid)),
+							 id) ||
+		hash_search(v->ids, id, HASH_FIND, NULL) != NULL)
+		return;
+	report(v, 0,
+		   psprintf("event %s was inserted: it was never published",
+					DatumGetCString(DirectFunctionCall1(uuid_out,
+														UUIDPGetDatum(id)))));
+}
+
+/* Position 0 is none. */
+static void
+report(Verification *v, int64 position, const char *problem)
+{
+	Datum		values[2];
+	bool		nulls[2] = {position == 0, false};
+
+	values[0] = Int64GetDatum(position);
+	values[1] = CStringGetTextDatum(problem);
+	tuplestore_putvalues(v->result->setResult, v->result->setDesc, values,
+						 nulls);
+}
