@@ -4,8 +4,8 @@ EXTENSION = activity
 EXTVERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(EXTENSION).control)
 
 # The parts of the install script, in the order in which they run.
-SQL_PARTS = schema types event_type tables stream taxonomy record tier feed track \
-	append_only retention access
+SQL_PARTS = schema types event_type tables taxonomy record tier feed track \
+	append_only retention stream access
 
 MODULE_big = activity
 OBJS = \

@@ -29,8 +29,6 @@
 #include "tier.h"
 #include "worker.h"
 
-#pragma weak act_member_require
-
 PG_FUNCTION_INFO_V1(act_replay);
 PG_FUNCTION_INFO_V1(act_stream_head);
 
@@ -181,7 +179,7 @@ admit(FunctionCallInfo fcinfo, int viewer_arg)
 	organization = text_to_cstring(PG_GETARG_TEXT_PP(ORGANIZATION));
 	key = act_organization_find(organization, strlen(organization));
 	act_tier_require("stream", key, organization);
-	if (act_member_require != NULL && viewer_arg >= 0 && !PG_ARGISNULL(viewer_arg))
+	if (viewer_arg >= 0 && !PG_ARGISNULL(viewer_arg))
 		act_member_require(organization,
 						   text_to_cstring(PG_GETARG_TEXT_PP(viewer_arg)));
 	return key;
