@@ -234,8 +234,11 @@ with_kind(Jsonb *subject, const char *kind)
 	JsonbParseState *state = NULL;
 	JsonbValue	name = {.type = jbvString, .val.string = {4, "kind"}};
 	JsonbValue	value = {.type = jbvString};
+	JsonbValue	given;
 	Jsonb	   *object;
 
+	if (act_template_look_up(subject, NULL, "kind", 4, &given))
+		return subject;
 	value.val.string.val = unconstify(char *, kind);
 	value.val.string.len = strlen(kind);
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
@@ -245,8 +248,8 @@ with_kind(Jsonb *subject, const char *kind)
 	if (subject == NULL)
 		return object;
 	return DatumGetJsonbP(DirectFunctionCall2(jsonb_concat,
-											  JsonbPGetDatum(object),
-											  JsonbPGetDatum(subject)));
+											  JsonbPGetDatum(subject),
+											  JsonbPGetDatum(object)));
 }
 
 /* Throws unless it is absent or an object. */

@@ -49,7 +49,8 @@ SELECT value, pg_temp.render('{a}', jsonb_build_object('a', value::jsonb)) FROM 
 -- The kind is there, as in what is recorded.
 SELECT activity.define_event_type('test.rule', '{kind} {id}', subject_kind => 'thing');
 SELECT activity.render_description('test.rule', '{"id":7}'), activity.render_description('test.rule'),
-	activity.render_description('test.rule', '{"id":7,"kind":"other"}');
+	activity.render_description('test.rule', '{"id":7,"kind":"other"}'),
+	activity.render_description('test.rule', '{"id":7,"kind":null}');
 ROLLBACK;
 
 -- Only objects have fields.

@@ -9,6 +9,7 @@ use Test::More;
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init(allows_streaming => 'logical');
 # Newer minors load no output plugin that is not listed.
+$node->append_conf('postgresql.conf', "max_prepared_transactions = 4\n");
 $node->append_conf('postgresql.conf', "output_plugin_libraries = 'pgoutput, test_decoding'\n")
   if knows_output_plugin_libraries($node);
 $node->start;
@@ -89,6 +90,21 @@ is($node->safe_psql('postgres', q{
 		WHERE data LIKE 'table "App".log: INSERT: type[activity.event_type]:''report.burnt''%'}),
 	'3', 'decoded by their keys');
 $node->safe_psql('postgres', q{SELECT pg_drop_replication_slot('types')});
+
+# A prepared definition is known when it is committed, to warm sessions, too.
+is($node->safe_psql('postgres', q{
+		BEGIN;
+		SELECT activity.define_event_type('report.kept', 'Kept');
+		PREPARE TRANSACTION 'definition';
+		SELECT count(*) FROM activity.event_types WHERE key = 'report.kept';
+		COMMIT PREPARED 'definition';
+		SELECT count(*) FROM activity.event_types WHERE key = 'report.kept';
+		BEGIN;
+		SELECT activity.define_event_type('report.lost', 'Lost');
+		PREPARE TRANSACTION 'definition';
+		ROLLBACK PREPARED 'definition';
+		SELECT count(*) FROM activity.event_types WHERE key = 'report.lost';}),
+	"report.kept\n0\n1\nreport.lost\n0", 'prepared definitions');
 
 $node->stop;
 done_testing();
