@@ -71,7 +71,7 @@ act_entry_values(const ActEntry *entry, Datum *values, bool *nulls)
 JsonbValue *
 act_entry_push_json(JsonbParseState **state, const ActEntry *entry)
 {
-	const char *key = act_taxonomy_require_code(entry->type)->key;
+	char	   *key = act_taxonomy_key(entry->type);
 	char	   *id = DatumGetCString(DirectFunctionCall1(uuid_out,
 														 UUIDPGetDatum(&entry->id)));
 	char	   *time = act_entry_time_text(entry->occurred_at);
@@ -79,7 +79,7 @@ act_entry_push_json(JsonbParseState **state, const ActEntry *entry)
 	pushJsonbValue(state, WJB_BEGIN_OBJECT, NULL);
 	push_string(state, "id", id, strlen(id));
 	push_string(state, "occurred_at", time, strlen(time));
-	push_string(state, "event_type", pstrdup(key), strlen(key));
+	push_string(state, "event_type", key, strlen(key));
 	push_text(state, "actor_kind", entry->actor_kind);
 	push_text(state, "actor_id", entry->actor_id);
 	push_text(state, "actor_name", entry->actor_name);

@@ -19,8 +19,6 @@
 #include "taxonomy.h"
 #include "tier.h"
 
-#pragma weak act_member_require
-
 /* Event times that ids can hold: 1970 to 10889. */
 #define FIRST_TIME \
 	((int64) (UNIX_EPOCH_JDATE - POSTGRES_EPOCH_JDATE) * USECS_PER_DAY)
@@ -55,7 +53,7 @@ act_feed_filter_admit(FunctionCallInfo fcinfo, int viewer_arg)
 	organization = text_to_cstring(PG_GETARG_TEXT_PP(ACT_FEED_ARG_ORGANIZATION));
 	key = act_organization_find(organization, strlen(organization));
 	act_tier_require("feed", key, organization);
-	if (act_member_require != NULL && viewer_arg >= 0 && !PG_ARGISNULL(viewer_arg))
+	if (viewer_arg >= 0 && !PG_ARGISNULL(viewer_arg))
 		act_member_require(organization,
 						   text_to_cstring(PG_GETARG_TEXT_PP(viewer_arg)));
 	return key;

@@ -222,14 +222,15 @@ name_types(HTAB *types)
 		int32		code;
 
 		memcpy(&code, it->key.bytes, sizeof(code));
-		type = act_taxonomy_require_code(code);
-		it->id = cstring_to_text(type->key);
-		it->name = type->meaning == NULL ? NULL : cstring_to_text(type->meaning);
-		family = type->family == NULL ? "" : type->family;
+		it->id = cstring_to_text(act_taxonomy_key(code));
+		type = act_taxonomy_get(code);
+		if (type != NULL && type->meaning != NULL)
+			it->name = cstring_to_text(type->meaning);
+		family = type == NULL || type->family == NULL ? "" : type->family;
 		of = count(families, family, strlen(family), it->events, it->latest,
 				   &is_new);
-		if (is_new && type->family != NULL)
-			of->id = cstring_to_text(type->family);
+		if (is_new && family[0] != '\0')
+			of->id = cstring_to_text(family);
 	}
 	return families;
 }

@@ -56,7 +56,7 @@ SELECT activity.define_event_type('report.new', 'Mine', subject_kind => repeat('
 SELECT activity.define_event_type('report.new', 'Mine', meaning => repeat('x', 1001));
 -- Two keys with one hash.
 SELECT activity.define_event_type('test.ssvok', 'One');
-SELECT activity.define_event_type('test.ptvib', 'Other');
+SELECT activity.define_event_type('test.byrvva', 'Other');
 -- The longest key there can be.
 SELECT length(activity.define_event_type('report.' || repeat('x', 120), 'Mine')::text);
 
