@@ -222,5 +222,25 @@ BEGIN
 	END LOOP;
 END
 $$;
-GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA _activity TO @extowner@;
 SELECT activity.allow('@extowner@'::pg_catalog.regrole, 'administer');
+
+-- When it restores a dump, that role repeats the grants that allow() made. The
+-- functions stay a superuser's, as in any trusted extension: who owns a C
+-- function may have it called with nulls that it was never written for.
+GRANT USAGE ON SCHEMA activity TO @extowner@ WITH GRANT OPTION;
+GRANT EXECUTE ON ALL ROUTINES IN SCHEMA activity, _activity TO @extowner@ WITH GRANT OPTION;
+GRANT SELECT, UPDATE ON ALL TABLES IN SCHEMA activity TO @extowner@ WITH GRANT OPTION;
+DO $$
+DECLARE
+	t regtype;
+BEGIN
+	FOR t IN
+		SELECT y.oid::regtype FROM pg_catalog.pg_type y
+		LEFT JOIN pg_catalog.pg_class c ON c.oid = y.typrelid
+		WHERE y.typnamespace = 'activity'::regnamespace
+		  AND y.typcategory <> 'A' AND coalesce(c.relkind, 'c') = 'c'
+	LOOP
+		EXECUTE pg_catalog.format('GRANT USAGE ON TYPE %s TO @extowner@ WITH GRANT OPTION', t);
+	END LOOP;
+END
+$$;

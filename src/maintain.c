@@ -14,6 +14,7 @@
  */
 #include "activity.h"
 
+#include "access/table.h"
 #include "access/xact.h"
 #include "catalog/pg_class.h"
 #include "executor/spi.h"
@@ -23,6 +24,7 @@
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
@@ -69,6 +71,7 @@ typedef struct DefaultMonth
 static void expire(Maintenance *maintenance);
 static void delete_expired(Maintenance *maintenance, const char *table,
 						   const char *condition);
+static bool is_ours(Oid relid);
 static bool is_kept(const char *table, TimestampTz until);
 static void choose_months(Maintenance *maintenance, TimestampTz since);
 static List *list_default(void);
@@ -191,6 +194,13 @@ expire(Maintenance *maintenance)
 		if (get_rel_relkind(partition->relid) != RELKIND_RELATION)
 			continue;
 		table = qualified_name(partition->relid);
+		if (!is_ours(partition->relid))
+		{
+			maintenance->report(maintenance->state, "skip",
+								psprintf("%s belongs to another role", table),
+								-1);
+			continue;
+		}
 		if (!is_kept(table, partition->until))
 		{
 			if (list_length(maintenance->dropping) < MONTHS_PER_CALL)
@@ -235,6 +245,21 @@ delete_expired(Maintenance *maintenance, const char *table,
 	if (rows > 0)
 		maintenance->report(maintenance->state, "delete", table, rows);
 	maintenance->rows_left -= rows;
+}
+
+/*
+ * A trigger on the table runs as who deletes from it: us, the owner of the
+ * events.  So it must be our own table, or else its owner would become us.  A
+ * superuser's restore leaves such tables behind.
+ */
+static bool
+is_ours(Oid relid)
+{
+	Relation	rel = table_open(relid, AccessShareLock);
+	bool		ours = rel->rd_rel->relowner == GetUserId();
+
+	table_close(rel, AccessShareLock);
+	return ours;
 }
 
 /* Does an organization that has events in it keep this partition? */
