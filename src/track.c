@@ -9,6 +9,7 @@
 #include "activity.h"
 
 #include "compat.h"
+#include "partition.h"
 #include "preset.h"
 #include "row_scan.h"
 #include "taxonomy.h"
@@ -84,6 +85,7 @@ act_track(PG_FUNCTION_ARGS)
 								  PG_ARGISNULL(3) ? NULL : PG_GETARG_JSONB_P(3));
 	set_up(table, tracking, strcmp(on_unknown, "error") == 0);
 	table_close(table, NoLock);
+	act_partition_ensure_ahead();
 	return_rules((ReturnSetInfo *) fcinfo->resultinfo, tracking);
 	return (Datum) 0;
 }
