@@ -138,4 +138,12 @@ act_compat_estate(Relation rel)
 	pg_class_ownercheck(relation, role)
 #endif
 
+/* 18 knows deferrable primary keys, too (14e87ffa5c5). */
+#if PG_VERSION_NUM >= 180000
+#define act_compat_primary_key(relation) \
+	RelationGetPrimaryKeyIndex(relation, false)
+#else
+#define act_compat_primary_key(relation) RelationGetPrimaryKeyIndex(relation)
+#endif
+
 #endif

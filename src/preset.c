@@ -42,9 +42,9 @@ static void resolve_given(Relation table, ActSource *source,
 static void resolve_organization(Relation table, ActTracking *tracking,
 								 const char *category);
 static void resolve_id(Relation table, ActTracking *tracking);
-static void complain_of_needs(Relation table, const char *category,
-							  ActTracking *preset, const List *need)
-			pg_attribute_noreturn();
+pg_noreturn static void complain_of_needs(Relation table, const char *category,
+										  ActTracking *preset,
+										  const List *need);
 static void merge(ActTracking *tracking, const char *category,
 				  ActTracking *given);
 static void add_words(ActTracking *tracking, List *extra);
@@ -260,7 +260,7 @@ resolve_id(Relation table, ActTracking *tracking)
 		tracking->sources = lappend(tracking->sources, source);
 		return;
 	}
-	key = RelationGetPrimaryKeyIndex(table);
+	key = act_compat_primary_key(table);
 	if (!OidIsValid(key))
 		return;
 	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(key));

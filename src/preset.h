@@ -6,6 +6,7 @@
 #ifndef ACT_PRESET_H
 #define ACT_PRESET_H
 
+#include "compat.h"
 #include "tracking.h"
 
 #include "utils/rel.h"
@@ -22,9 +23,10 @@ extern ActTracking *act_preset_resolve(Relation table, const char *category,
 extern char *act_preset_column(Relation table, const List *names);
 
 /* A name's column could not be found: throws. */
-extern void act_preset_complain(Relation table, const char *category,
-								const char *problem, const char *name,
-								const List *looked_for) pg_attribute_noreturn();
+pg_noreturn extern void act_preset_complain(Relation table, const char *category,
+											const char *problem,
+											const char *name,
+											const List *looked_for);
 
 /* preset_rule.c: keeps the rules that can work, completes them, checks them. */
 extern void act_preset_check_rules(Relation table, ActTracking *tracking,

@@ -40,7 +40,7 @@
 #define TRUNCATE_TRIGGER "activity_truncate"
 
 static Relation open_trackable(Oid relid);
-static void refuse(Relation table, const char *why) pg_attribute_noreturn();
+pg_noreturn static void refuse(Relation table, const char *why);
 static void set_up(Relation table, ActTracking *tracking, bool strict);
 static char *row_trigger_name(const char *category);
 static Oid	helper(const char *name);

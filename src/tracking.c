@@ -8,14 +8,14 @@
  */
 #include "activity.h"
 
+#include "compat.h"
 #include "tier.h"
 #include "tracking.h"
 
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 
-static void complain(const char *where, const char *expected)
-			pg_attribute_noreturn();
+pg_noreturn static void complain(const char *where, const char *expected);
 static JsonbValue *get(const Jsonb *json, const char *key, JsonbValue *value);
 static Jsonb *as_jsonb(JsonbValue *value);
 static Jsonb *get_container(Jsonb *json, const char *key, bool array);
