@@ -81,6 +81,7 @@ REGRESS = \
 ISOLATION = \
 	definition_changes \
 	new_organization \
+	partition_making \
 	same_id
 ifneq ($(filter $(SQL_PARTS),$(REGRESS)),)
 $(error a test is named like a part in sql/: $(filter $(SQL_PARTS),$(REGRESS)))
