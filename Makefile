@@ -64,7 +64,10 @@ OBJS = \
 	src/upkeep.o \
 	src/value.o \
 	src/verify.o \
-	src/worker.o
+	src/worker.o \
+	src/worker_hook.o \
+	src/worker_launcher.o \
+	src/worker_loop.o
 
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql
 EXTRA_CLEAN = $(EXTENSION)--*.sql src/*_data.h tmp_check

@@ -48,6 +48,9 @@ extern int	act_setting_notify_limit;	/* messages a transaction */
 extern int	act_setting_default_tier;	/* ActTier */
 extern int	act_setting_partitions_ahead;	/* months */
 extern int	act_setting_publish_batch;	/* events a transaction */
+extern int	act_setting_publish_delay;	/* ms */
+extern int	act_setting_maintain_interval;	/* s */
+extern char *act_setting_databases;		/* names with commas between */
 
 extern void act_settings_define(void);
 

@@ -37,6 +37,7 @@
 #include "event.h"
 #include "incarnation.h"
 #include "relation.h"
+#include "worker.h"
 
 /* A batch is written when it has this many rows or bytes. */
 #define BATCH_ROWS 1000
@@ -250,6 +251,7 @@ form(const ActEvent *event, Datum *values, bool *nulls)
 #define PUT_POINTER(column, pointer) \
 	(nulls[(column) - 1] = (pointer) == NULL, PUT(column, PointerGetDatum(pointer)))
 
+	act_worker_expect();
 	PUT(ACT_EVENT_ID, UUIDPGetDatum(&event->id));
 	PUT(ACT_EVENT_OCCURRED_AT, TimestampTzGetDatum(event->occurred_at));
 	PUT(ACT_EVENT_XID, FullTransactionIdGetDatum(act_incarnation_xid()));

@@ -25,6 +25,9 @@ int			act_setting_notify_limit = 10000;
 int			act_setting_default_tier = ACT_TIER_FREE;
 int			act_setting_partitions_ahead = 3;
 int			act_setting_publish_batch = 10000;
+int			act_setting_publish_delay = 2;
+int			act_setting_maintain_interval = 3600;
+char	   *act_setting_databases;
 
 static const struct config_enum_entry notify_options[] = {
 	{"off", ACT_NOTIFY_OFF, false},
@@ -53,6 +56,8 @@ check_context(char **value, void **extra, GucSource source)
 	GUC_check_errdetail("It must be a JSON object, such as {\"ip\": \"192.0.2.1\"}.");
 	return false;
 }
+
+static void define_worker_settings(void);
 
 /* Defines every setting and reserves the prefix; called once, at load. */
 void
@@ -102,5 +107,25 @@ act_settings_define(void)
 							"A larger transaction of the application is published in up to 16 parts.",
 							&act_setting_publish_batch, 10000, 1, 1000000,
 							PGC_SUSET, 0, NULL, NULL, NULL);
+	define_worker_settings();
 	MarkGUCPrefixReserved("activity");
+}
+
+static void
+define_worker_settings(void)
+{
+	DefineCustomStringVariable("activity.databases",
+							   "Databases whose events are published in the background.",
+							   "Needs activity in shared_preload_libraries.",
+							   &act_setting_databases, "",
+							   PGC_SIGHUP, GUC_LIST_INPUT, NULL, NULL, NULL);
+	DefineCustomIntVariable("activity.publish_delay",
+							"Least time between two publishings in the background.",
+							"Commits that fall into it are published together.",
+							&act_setting_publish_delay, 2, 0, 10000,
+							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("activity.maintain_interval",
+							"How often the background worker calls activity.maintain(); 0 is never.",
+							NULL, &act_setting_maintain_interval, 3600, 0, 604800,
+							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
 }
