@@ -5,7 +5,8 @@ EXTVERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(EXTENSION).c
 
 # The parts of the install script, in the order in which they run.
 SQL_PARTS = schema types event_type tables taxonomy record tier feed track \
-	append_only retention stream access
+	append_only retention stream webhook_tables webhook_base webhook_endpoint \
+	webhook_delivery webhook_upkeep webhook_view connection access
 
 MODULE_big = activity
 OBJS = \
@@ -48,8 +49,10 @@ OBJS = \
 	src/relation.o \
 	src/replay.o \
 	src/row_scan.o \
+	src/retry_after.o \
 	src/segment.o \
 	src/settings.o \
+	src/signature.o \
 	src/stream.o \
 	src/suggestion.o \
 	src/summary.o \
@@ -64,6 +67,17 @@ OBJS = \
 	src/upkeep.o \
 	src/value.o \
 	src/verify.o \
+	src/url.o \
+	src/webhook_claim.o \
+	src/webhook_fan_out.o \
+	src/webhook_log.o \
+	src/webhook_message.o \
+	src/webhook_queue.o \
+	src/webhook_report.o \
+	src/webhook_row.o \
+	src/webhook_rules.o \
+	src/webhook_store.o \
+	src/webhook_wake.o \
 	src/worker.o \
 	src/worker_hook.o \
 	src/worker_launcher.o \

@@ -15,6 +15,7 @@
 #include "taxonomy.h"
 #include "tracking_plan.h"
 #include "worker.h"
+#include "webhook.h"
 
 PG_MODULE_MAGIC;
 
@@ -39,4 +40,5 @@ _PG_init(void)
 	act_capture_init();
 	act_publisher_init();
 	act_worker_init();
+	act_webhook_init();
 }

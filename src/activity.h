@@ -28,6 +28,8 @@
 #define ERRCODE_ACT_CURSOR_FORKED		MAKE_SQLSTATE('A', 'C', '0', '1', '1')
 #define ERRCODE_ACT_CURSOR_FUTURE		MAKE_SQLSTATE('A', 'C', '0', '1', '2')
 #define ERRCODE_ACT_BAD_CURSOR			MAKE_SQLSTATE('A', 'C', '0', '1', '3')
+#define ERRCODE_ACT_BAD_URL				MAKE_SQLSTATE('A', 'C', '0', '2', '0')
+#define ERRCODE_ACT_REVOKED				MAKE_SQLSTATE('A', 'C', '0', '2', '1')
 
 /* Settings (settings.c). Strings may be NULL or "", both mean unset. */
 typedef enum ActNotify
@@ -51,6 +53,13 @@ extern int	act_setting_publish_batch;	/* events a transaction */
 extern int	act_setting_publish_delay;	/* ms */
 extern int	act_setting_maintain_interval;	/* s */
 extern char *act_setting_databases;		/* names with commas between */
+
+extern bool act_setting_allow_insecure_webhooks;
+extern char *act_setting_webhook_ports; /* checked: numbers and ranges */
+extern int	act_setting_webhook_concurrency;	/* in flight per endpoint */
+extern int	act_setting_webhook_retention;	/* minutes */
+extern char *act_setting_gateway_url;
+extern int	act_setting_clock_offset;	/* seconds; for tests */
 
 extern void act_settings_define(void);
 

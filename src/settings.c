@@ -8,6 +8,7 @@
  */
 #include "activity.h"
 
+#include <ctype.h>
 #include <limits.h>
 
 #include "utils/guc.h"
@@ -28,6 +29,15 @@ int			act_setting_publish_batch = 10000;
 int			act_setting_publish_delay = 2;
 int			act_setting_maintain_interval = 3600;
 char	   *act_setting_databases;
+bool		act_setting_allow_insecure_webhooks = false;
+char	   *act_setting_webhook_ports;
+int			act_setting_webhook_concurrency = 10;
+int			act_setting_webhook_retention = 90 * 24 * 60;
+char	   *act_setting_gateway_url;
+int			act_setting_clock_offset = 0;
+
+static void define_webhook_settings(void);
+static bool check_ports(char **value, void **extra, GucSource source);
 
 static const struct config_enum_entry notify_options[] = {
 	{"off", ACT_NOTIFY_OFF, false},
@@ -108,6 +118,7 @@ act_settings_define(void)
 							&act_setting_publish_batch, 10000, 1, 1000000,
 							PGC_SUSET, 0, NULL, NULL, NULL);
 	define_worker_settings();
+	define_webhook_settings();
 	MarkGUCPrefixReserved("activity");
 }
 
@@ -128,4 +139,64 @@ define_worker_settings(void)
 							"How often the background worker calls activity.maintain(); 0 is never.",
 							NULL, &act_setting_maintain_interval, 3600, 0, 604800,
 							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+}
+
+static void
+define_webhook_settings(void)
+{
+	DefineCustomBoolVariable("activity.allow_insecure_webhooks",
+							 "Whether webhooks may go to this machine, without TLS too.",
+							 "For development only.",
+							 &act_setting_allow_insecure_webhooks, false,
+							 PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable("activity.webhook_ports",
+							   "Ports that webhooks may go to: numbers and ranges, such as 443, 8000-8999.",
+							   NULL, &act_setting_webhook_ports, "443, 8443",
+							   PGC_SUSET, 0, check_ports, NULL, NULL);
+	DefineCustomIntVariable("activity.webhook_concurrency",
+							"Most deliveries of one endpoint that are in flight.",
+							NULL, &act_setting_webhook_concurrency, 10, 1, 1000,
+							PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("activity.webhook_retention",
+							"How long deliveries and attempts are kept.",
+							"What is still owed is kept longer.",
+							&act_setting_webhook_retention,
+							90 * 24 * 60, 7 * 24 * 60, INT_MAX,
+							PGC_SUSET, GUC_UNIT_MIN, NULL, NULL, NULL);
+	DefineCustomStringVariable("activity.gateway_url",
+							   "Where clients reach the gateway; connection_guide() tells them.",
+							   NULL, &act_setting_gateway_url, "http://localhost:8080",
+							   PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("activity.clock_offset",
+							"Moves the clock of webhooks, so that tests need not wait.",
+							NULL, &act_setting_clock_offset, 0, 0, INT_MAX,
+							PGC_SUSET, GUC_UNIT_S | GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE,
+							NULL, NULL, NULL);
+}
+
+/* Ports and ranges of ports, with commas or spaces between them. */
+static bool
+check_ports(char **value, void **extra, GucSource source)
+{
+	const char *p = *value;
+
+	while (*p != '\0')
+	{
+		char	   *end;
+		long		first = strtol(p, &end, 10);
+		long		last = first;
+
+		if (end == p || !isdigit((unsigned char) *p))
+			break;
+		if (*end == '-' && isdigit((unsigned char) end[1]))
+			last = strtol(end + 1, &end, 10);
+		if (first < 1 || last < first || last > 65535 ||
+			(*end != '\0' && strchr(", \t", *end) == NULL))
+			break;
+		p = end + strspn(end, ", \t");
+	}
+	if (*p == '\0')
+		return true;
+	GUC_check_errdetail("Ports are numbers from 1 to 65535 or ranges, with commas between them.");
+	return false;
 }

@@ -171,6 +171,14 @@ needed(const char *feature)
 	return tier;
 }
 
+bool
+act_tier_allows(const char *feature, int32 organization)
+{
+	ActTier		least = needed(feature);
+
+	return least == ACT_TIER_FREE || act_tier_get(organization) >= least;
+}
+
 void
 act_tier_require(const char *feature, int32 organization,
 				 const char *organization_id)

@@ -22,6 +22,8 @@ extern void act_tier_set(int32 organization, ActTier tier);
 /* free, premium or enterprise in any case of letters; false for other words. */
 extern bool act_tier_parse(const char *name, int len, ActTier *tier);
 
+extern bool act_tier_allows(const char *feature, int32 organization);
+
 /* Throws 42501, naming the feature, the tier and what it needs, unless the
  * organization may use the feature. organization_id is for the message. */
 extern void act_tier_require(const char *feature, int32 organization,
