@@ -1,0 +1,46 @@
+# The demo shows what it promises, twice in a row, and leaves nothing behind.
+use strict;
+use warnings;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $folder = PostgreSQL::Test::Utils::tempdir_short() . '/demo';
+local $ENV{DEMO_FOLDER} = $folder;
+
+# Not by kill: a server that has ended may wait for its new parent.
+sub runs
+{
+	my ($pid) = @_;
+	return -e "/proc/$pid/cmdline" && slurp_file("/proc/$pid/cmdline") ne '';
+}
+
+foreach my $time ('first', 'second')
+{
+	my ($output, $errors);
+	my $result = IPC::Run::run([ 'scripts/demo', '-i' ], '<', \'', '>', \$output,
+		'2>', \$errors);
+	ok($result, "the $time demo runs") or diag($output, $errors);
+	is($errors, '', "the $time demo has no errors of its own");
+	foreach my $line (
+		'Member role changed to admin',
+		'Refunded 8.5 credits for small-1',
+		'"description": "Subscription upgraded from premium to enterprise"',
+		'"globex" may not use "feed"',
+		'DELETE is not possible')
+	{
+		like($output, qr/\Q$line\E/, "the $time demo shows: $line");
+	}
+}
+
+my ($pid) = slurp_file("$folder/server/data/postmaster.pid") =~ /^(\d+)/;
+ok(runs($pid), 'the server goes on running');
+command_ok([ 'scripts/demo', 'stop' ], 'the demo can be stopped');
+ok(!runs($pid), 'its server is gone');
+ok(!-e $folder, 'its folder is gone');
+command_like([ 'scripts/demo', 'stop' ], qr/No demo is running/, 'stopping again does no harm');
+
+mkdir $folder or die "could not make $folder: $!";
+command_fails([ 'scripts/demo', '-i' ], 'a folder that is no demo is left alone');
+ok(-d $folder, 'it is still there');
+
+done_testing();
