@@ -13,6 +13,7 @@
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
+#include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -56,6 +57,7 @@ act_define_event_type(PG_FUNCTION_ARGS)
 				 errmsg("key, template and required must not be null"),
 				 errhint("A type that requires no field has required => '{}'.")));
 
+	PreventCommandIfReadOnly("activity.define_event_type()");
 	act_partition_ensure_ahead();
 	type.key = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	check_key(type.key);

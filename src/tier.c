@@ -15,6 +15,7 @@
 #include "catalog/pg_enum.h"
 #include "catalog/pg_type.h"
 #include "commands/sequence.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
@@ -206,6 +207,7 @@ act_set_tier(PG_FUNCTION_ARGS)
 	ActTier		tier = tier_of_oid(PG_GETARG_OID(1));
 	int32		key;
 
+	PreventCommandIfReadOnly("activity.set_tier()");
 	key = act_organization_intern(VARDATA_ANY(id), VARSIZE_ANY_EXHDR(id));
 	act_tier_set(key, tier);
 	act_partition_ensure_ahead();

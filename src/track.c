@@ -68,6 +68,7 @@ act_track(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("track() needs a table and a category")));
+	PreventCommandIfReadOnly("activity.track()");
 	InitMaterializedSRF(fcinfo, 0);
 	if (!PG_ARGISNULL(4))
 		on_unknown = text_to_cstring(PG_GETARG_TEXT_PP(4));
@@ -94,8 +95,10 @@ act_track(PG_FUNCTION_ARGS)
 PGDLLEXPORT Datum
 act_untrack(PG_FUNCTION_ARGS)
 {
-	Relation	table = open_trackable(PG_GETARG_OID(0));
+	Relation	table;
 
+	PreventCommandIfReadOnly("activity.untrack()");
+	table = open_trackable(PG_GETARG_OID(0));
 	drop_triggers(table, NULL);
 	table_close(table, NoLock);
 	PG_RETURN_VOID();

@@ -54,6 +54,9 @@ my $fill = q{
 	SELECT activity.record('far', 'credit.charge', '{"amount": 1}', occurred_at => '2300-01-01');
 	CREATE TABLE public.application (happened activity.event_type);
 	INSERT INTO public.application VALUES ('kitchen.burnt'), ('credit.charge');
+	CREATE TABLE public.memberships (id int PRIMARY KEY, organization_id text, user_id text, role text, status text);
+	SELECT activity.track('public.memberships', 'membership');
+	INSERT INTO public.memberships VALUES (1, 'north', 'u1', 'member', 'active');
 };
 
 # What must be the same afterwards, by what asks for it.
@@ -87,6 +90,7 @@ my %fact = (
 			FROM pg_class c, unnest('{owner,reader,recorder}'::name[]) r, unnest('{SELECT,UPDATE}'::text[]) p
 			WHERE c.relnamespace::regnamespace::text ~ 'activity' AND c.relkind IN ('r', 'p', 'v', 'S')
 		ORDER BY 1, 2, 3},
+	tracked => q{SELECT * FROM activity.tracked ORDER BY 1},
 	members => q{SELECT pg_describe_object(classid, objid, 0) FROM pg_depend
 		WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e'
 		AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'activity') ORDER BY 1},
@@ -113,6 +117,10 @@ sub check_restored
 			(SELECT key FROM _activity.organization WHERE id = 'new');
 		SELECT count(*) FROM activity.maintain() WHERE action = 'move';
 	}), "kitchen.served\nt\n\nenterprise\nServed soup\n9", "$name: recording goes on");
+	is(run_as($target, $database, $role, q{
+		UPDATE public.memberships SET role = 'admin';
+		SELECT count(*) FROM activity.events WHERE subject ->> 'user_id' = 'u1' OR subject ->> 'id' IN ('1', 'u1')}),
+		2, "$name: a tracked table goes on, and restoring it recorded nothing");
 	is(run_as($target, $database, 'recorder', q{SELECT activity.record('north', 'auth.signin') IS NOT NULL}),
 		't', "$name: also by a role that was allowed to");
 	my ($result, $out, $err) = $target->psql($database,
@@ -189,7 +197,7 @@ is(run_as($target, $to, 'owner', q{SELECT count(*) FROM activity.maintain() WHER
 command_fails_like([ 'pg_restore', '-1', '--clean', '--if-exists', '--exit-on-error', '-U', 'owner',
 	'-d', $target->connstr($to), "$folder/owner.dump" ], qr/holds events/, '--clean does not destroy events');
 command_ok([ 'psql', '-X', '-q', '-U', 'owner', '-d', $target->connstr($to), '-c',
-	'SET client_min_messages = error; DROP EXTENSION activity CASCADE; DROP TABLE application' ], 'after DROP EXTENSION CASCADE');
+	'SET client_min_messages = error; DROP EXTENSION activity CASCADE; DROP TABLE application, memberships' ], 'after DROP EXTENSION CASCADE');
 command_ok([ 'pg_restore', '-1', '--exit-on-error', '-U', 'owner',
 	'-d', $target->connstr($to), "$folder/owner.dump" ], 'the same database takes the dump');
 
