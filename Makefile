@@ -60,10 +60,12 @@ OBJS = \
 	src/template.o \
 	src/tier.o \
 	src/track.o \
+	src/tracked_table_ddl.o \
 	src/tracking.o \
 	src/tracking_plan.o \
 	src/tracking_text.o \
 	src/tracking_tier.o \
+	src/tracking_trigger.o \
 	src/upkeep.o \
 	src/value.o \
 	src/verify.o \

@@ -4,12 +4,12 @@
 -- writers never wait for one another. maintain() may fold it.
 CREATE TABLE _activity.gap (
 	tracking      uuid        NOT NULL, -- the call of track(), by its trigger's argument
-	category      text        NOT NULL COLLATE "C",
-	tracked       text        NOT NULL COLLATE "C", -- the table's name then
-	reason        text        NOT NULL COLLATE "C",
+	category      text        NOT NULL,
+	tracked       text        NOT NULL, -- the table's name then
+	reason        text        NOT NULL,
 	changes       bigint      NOT NULL,
 	noticed_at    timestamptz NOT NULL,
-	database_role text        COLLATE "C"
+	database_role text
 );
 SELECT pg_catalog.pg_extension_config_dump('_activity.gap', '');
 
@@ -93,3 +93,27 @@ FROM _activity.gap g
 GROUP BY g.tracking, g.tracked, g.category, g.reason;
 COMMENT ON VIEW activity.gaps IS
 	'what tracking could not record as it should, and why: unknown states, missing values, activity.capture turned off';
+
+CREATE FUNCTION _activity.follow_alter() RETURNS event_trigger
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'act_follow_alter';
+COMMENT ON FUNCTION _activity.follow_alter() IS
+	'tracked tables follow renamed columns and new partitions';
+
+CREATE FUNCTION _activity.follow_drop() RETURNS event_trigger
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'act_follow_drop';
+COMMENT ON FUNCTION _activity.follow_drop() IS
+	'refuses to drop a column that a tracked table needs';
+
+CREATE EVENT TRIGGER activity_follow_alter ON ddl_command_end
+	WHEN TAG IN ('ALTER TABLE', 'CREATE TABLE')
+	EXECUTE FUNCTION _activity.follow_alter();
+COMMENT ON EVENT TRIGGER activity_follow_alter IS
+	'tracked tables follow renamed columns and new partitions';
+
+CREATE EVENT TRIGGER activity_follow_drop ON sql_drop
+	WHEN TAG IN ('ALTER TABLE', 'DROP TYPE', 'DROP DOMAIN', 'DROP SCHEMA', 'DROP OWNED')
+	EXECUTE FUNCTION _activity.follow_drop();
+COMMENT ON EVENT TRIGGER activity_follow_drop IS
+	'refuses to drop a column that a tracked table needs';

@@ -18,10 +18,12 @@
 #include "gap.h"
 #include "record.h"
 #include "row_scan.h"
+#include "tracking_trigger.h"
 
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
+#include "catalog/pg_inherits.h"
 #include "commands/trigger.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -240,15 +242,35 @@ end_subtransaction(SubXactEvent event, SubTransactionId mine,
 		forget_moving();
 }
 
+/*
+ * Partitions have this trigger, too, so that only those that lack it are left to
+ * the trigger of their parent.
+ */
 static void
 capture_truncated(Relation table, const char *argument)
 {
+	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext,
+												  "activity truncated row",
+												  ALLOCSET_DEFAULT_SIZES);
+	List	   *relids = list_make1_oid(RelationGetRelid(table));
+	ListCell   *cell;
+
+	if (table->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
+		relids = find_all_inheritors(RelationGetRelid(table), AccessShareLock,
+									 NULL);
 	PushActiveSnapshot(GetLatestSnapshot());
 	act_record_open_batch();
-	act_row_scan(table, argument, NULL, 0, truncate_row,
-				 AllocSetContextCreate(CurrentMemoryContext,
-									   "activity truncated row",
-									   ALLOCSET_DEFAULT_SIZES));
+	foreach(cell, relids)
+	{
+		Relation	partition = table_open(lfirst_oid(cell), NoLock);
+
+		if (partition->rd_rel->relkind == RELKIND_RELATION &&
+			(RelationGetRelid(partition) == RelationGetRelid(table) ||
+			 !act_tracking_trigger_has(partition, "capture_truncate")))
+			(void) act_row_scan_one(partition, argument, NULL, 0, truncate_row,
+									scratch);
+		table_close(partition, NoLock);
+	}
 	act_record_close_batch();
 	PopActiveSnapshot();
 }

@@ -35,9 +35,6 @@ typedef struct Key
 	bool		has_value;		/* so that an index can be asked */
 } Key;
 
-static bool scan_one(Relation table, const char *argument,
-					 const ActScanKey *keys, int nkeys,
-					 ActRowVisitor visitor, void *arg);
 static bool read_key(ActPlan *plan, const ActScanKey *asked, Key *key);
 static bool as_value(ActValueType *type, const char *text, Datum *value);
 static Relation best_index(Relation table, ActPlan *plan, const Key *keys,
@@ -58,7 +55,7 @@ act_row_scan(Relation table, const char *argument, const ActScanKey *keys,
 	Assert(nkeys <= ACT_SCAN_KEYS_MAX);
 	if (table->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
 	{
-		(void) scan_one(table, argument, keys, nkeys, visitor, arg);
+		(void) act_row_scan_one(table, argument, keys, nkeys, visitor, arg);
 		return;
 	}
 	relids = find_all_inheritors(RelationGetRelid(table), AccessShareLock, NULL);
@@ -67,7 +64,7 @@ act_row_scan(Relation table, const char *argument, const ActScanKey *keys,
 		Relation	partition = table_open(lfirst_oid(cell), NoLock);
 
 		if (more && partition->rd_rel->relkind == RELKIND_RELATION)
-			more = scan_one(partition, argument, keys, nkeys, visitor, arg);
+			more = act_row_scan_one(partition, argument, keys, nkeys, visitor, arg);
 		table_close(partition, NoLock);
 	}
 }
@@ -89,10 +86,9 @@ act_row_scan_trigger(Relation table, const char *argument)
 	return NULL;
 }
 
-/* False when the visitor has seen enough. */
-static bool
-scan_one(Relation table, const char *argument, const ActScanKey *keys,
-		 int nkeys, ActRowVisitor visitor, void *arg)
+bool
+act_row_scan_one(Relation table, const char *argument, const ActScanKey *keys,
+				 int nkeys, ActRowVisitor visitor, void *arg)
 {
 	Trigger    *trigger = act_row_scan_trigger(table, argument);
 	ActPlan    *plan;

@@ -28,6 +28,11 @@ extern void act_row_scan(Relation table, const char *argument,
 						 const ActScanKey *keys, int nkeys,
 						 ActRowVisitor visitor, void *arg);
 
+/* Those of one table or partition; false when the visitor has seen enough. */
+extern bool act_row_scan_one(Relation table, const char *argument,
+							 const ActScanKey *keys, int nkeys,
+							 ActRowVisitor visitor, void *arg);
+
 /* The row trigger of ours that has this argument, or NULL. */
 extern Trigger *act_row_scan_trigger(Relation table, const char *argument);
 

@@ -84,7 +84,6 @@ typedef struct ActField
 	ActFieldKind kind;
 	List	   *sources;		/* of char * */
 	Jsonb	   *value;
-	bool		required;		/* by the event type; not in the JSON */
 } ActField;
 
 typedef struct ActRule
@@ -153,6 +152,9 @@ extern bool act_tracking_has_word(const List *words, const char *word);
 
 /* Lower case, '-' and ' ' as '_', trimmed; palloc'd. */
 extern char *act_tracking_fold(const char *word, int len);
+
+/* Whether a field that the rule's event type requires comes from the name. */
+extern bool act_tracking_requires(const ActRule *rule, const char *name);
 
 /* Which operations a rule can fire on, and its condition for people. */
 extern int	act_tracking_operations(const ActTracking *tracking,

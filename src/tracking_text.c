@@ -5,6 +5,7 @@
  */
 #include "activity.h"
 
+#include "taxonomy.h"
 #include "tier.h"
 #include "tracking.h"
 
@@ -104,6 +105,27 @@ act_tracking_operations(const ActTracking *tracking, const ActRule *rule)
 		}
 	}
 	return operations;
+}
+
+bool
+act_tracking_requires(const ActRule *rule, const char *name)
+{
+	const ActEventType *type = act_taxonomy_require(rule->event,
+													strlen(rule->event));
+	List	   *fields = list_concat_copy(rule->subject, rule->metadata);
+	ListCell   *cell;
+	int			i;
+
+	foreach(cell, fields)
+	{
+		ActField   *field = lfirst(cell);
+
+		if (act_tracking_has_word(field->sources, name))
+			for (i = 0; i < type->nrequired; i++)
+				if (strcmp(type->required[i], field->name) == 0)
+					return true;
+	}
+	return false;
 }
 
 /* Such as: state becomes active, from absent or pending; role changes. */

@@ -1,0 +1,238 @@
+/*
+ * tracking_trigger.c
+ *		The triggers of ours on a table.
+ *
+ * Row triggers are cloned by the server to every partition, also to those that
+ * come later.  Statement triggers are not: BEFORE TRUNCATE is put on each
+ * partition here, and by tracked_table_ddl.c on later ones.
+ */
+#include "activity.h"
+
+#include "tracking_plan.h"
+#include "tracking_trigger.h"
+
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_trigger.h"
+#include "commands/trigger.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "parser/scansup.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+#define BEGIN_TRIGGER "activity_begin"
+#define END_TRIGGER "activity_end"
+#define TRUNCATE_TRIGGER "activity_truncate"
+
+#define ANY_CHANGE \
+	(TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE | TRIGGER_TYPE_DELETE)
+
+static char *row_trigger_name(const char *category);
+static Oid	find_function(const char *name);
+static void make_trigger(Relation table, const char *name, Oid function,
+						 int16 timing, int16 events, bool row, char *argument);
+static void drop_named(Relation table, const char *name, Oid function);
+static void run(const char *command);
+static char *name_of(Relation table);
+
+void
+act_tracking_trigger_make(Relation table, const char *category, char *argument)
+{
+	char	   *name = row_trigger_name(category);
+	Oid			function = find_function("capture_row");
+
+	drop_named(table, name, function);
+	make_trigger(table, name, function, 0, ANY_CHANGE, true, argument);
+	make_trigger(table, BEGIN_TRIGGER, find_function("capture_begin"),
+				 TRIGGER_TYPE_BEFORE, ANY_CHANGE, false, NULL);
+	make_trigger(table, END_TRIGGER, find_function("capture_end"), 0,
+				 ANY_CHANGE, false, NULL);
+	act_tracking_trigger_watch_truncate(table);
+}
+
+void
+act_tracking_trigger_replicate(Oid relid, const char *category)
+{
+	const char *const names[] = {
+		row_trigger_name(category), BEGIN_TRIGGER, END_TRIGGER, TRUNCATE_TRIGGER
+	};
+	int			i;
+
+	for (i = 0; i < lengthof(names); i++)
+		run(psprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER %s",
+					 quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
+												get_rel_name(relid)),
+					 quote_identifier(names[i])));
+}
+
+void
+act_tracking_trigger_drop(Relation table)
+{
+	List	   *partitions;
+	ListCell   *cell;
+
+	drop_named(table, NULL, find_function("capture_row"));
+	drop_named(table, NULL, find_function("capture_begin"));
+	drop_named(table, NULL, find_function("capture_end"));
+	partitions = table->rd_rel->relkind == RELKIND_PARTITIONED_TABLE ?
+		find_all_inheritors(RelationGetRelid(table), ShareRowExclusiveLock, NULL) :
+		list_make1_oid(RelationGetRelid(table));
+	foreach(cell, partitions)
+	{
+		Relation	partition = table_open(lfirst_oid(cell), NoLock);
+
+		drop_named(partition, NULL, find_function("capture_truncate"));
+		table_close(partition, NoLock);
+	}
+}
+
+void
+act_tracking_trigger_watch_truncate(Relation table)
+{
+	Oid			function = find_function("capture_truncate");
+	List	   *partitions;
+	ListCell   *cell;
+
+	partitions = table->rd_rel->relkind == RELKIND_PARTITIONED_TABLE ?
+		find_all_inheritors(RelationGetRelid(table), ShareRowExclusiveLock, NULL) :
+		list_make1_oid(RelationGetRelid(table));
+	foreach(cell, partitions)
+	{
+		Relation	partition = table_open(lfirst_oid(cell), NoLock);
+
+		if (partition->rd_rel->relkind == RELKIND_RELATION ||
+			partition->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
+			make_trigger(partition, TRUNCATE_TRIGGER, function,
+						 TRIGGER_TYPE_BEFORE, TRIGGER_TYPE_TRUNCATE, false,
+						 NULL);
+		table_close(partition, NoLock);
+	}
+}
+
+bool
+act_tracking_trigger_has(Relation table, const char *function)
+{
+	Oid			wanted = find_function(function);
+	int			i;
+
+	for (i = 0; table->trigdesc && i < table->trigdesc->numtriggers; i++)
+		if (table->trigdesc->triggers[i].tgfoid == wanted)
+			return true;
+	return false;
+}
+
+/* activity_<category>, short enough for a name. */
+static char *
+row_trigger_name(const char *category)
+{
+	char	   *name = psprintf("activity_%s", category);
+
+	if (strcmp(name, BEGIN_TRIGGER) == 0 || strcmp(name, END_TRIGGER) == 0 ||
+		strcmp(name, TRUNCATE_TRIGGER) == 0)
+		name = psprintf("%s_row", name);
+	truncate_identifier(name, strlen(name), false);
+	return name;
+}
+
+static Oid
+find_function(const char *name)
+{
+	Oid			function;
+
+	function = GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid,
+							   CStringGetDatum(name),
+							   PointerGetDatum(buildoidvector(NULL, 0)),
+							   ObjectIdGetDatum(get_namespace_oid("_activity",
+																  false)));
+	if (!OidIsValid(function))
+		elog(ERROR, "function _activity.%s() does not exist", name);
+	return function;
+}
+
+/*
+ * A trigger, unless the table has one of that name.  As the superuser, since
+ * whoever owns the table needs no right on our functions; not by SQL, which
+ * would look the function up by its name.
+ */
+static void
+make_trigger(Relation table, const char *name, Oid function, int16 timing,
+			 int16 events, bool row, char *argument)
+{
+	CreateTrigStmt *statement;
+	Oid			user;
+	int			context;
+
+	if (OidIsValid(get_trigger_oid(RelationGetRelid(table), name, true)))
+		return;
+	statement = makeNode(CreateTrigStmt);
+	statement->trigname = pstrdup(name);
+	statement->relation = makeRangeVar(get_namespace_name(RelationGetNamespace(table)),
+									   pstrdup(RelationGetRelationName(table)), -1);
+	statement->funcname = list_make2(makeString("_activity"),
+									 makeString(get_func_name(function)));
+	statement->args = argument ? list_make1(makeString(argument)) : NIL;
+	statement->row = row;
+	statement->timing = timing;
+	statement->events = events;
+	GetUserIdAndSecContext(&user, &context);
+	SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID,
+						   context | SECURITY_LOCAL_USERID_CHANGE);
+	(void) CreateTrigger(statement, NULL, RelationGetRelid(table), InvalidOid,
+						 InvalidOid, InvalidOid, function, InvalidOid, NULL,
+						 false, false);
+	SetUserIdAndSecContext(user, context);
+	CommandCounterIncrement();
+}
+
+/* Triggers that run the function; those of one name, unless it is NULL. */
+static void
+drop_named(Relation table, const char *name, Oid function)
+{
+	List	   *names = NIL;
+	ListCell   *cell;
+	int			i;
+
+	for (i = 0; table->trigdesc && i < table->trigdesc->numtriggers; i++)
+	{
+		Trigger    *trigger = &table->trigdesc->triggers[i];
+
+		if (trigger->tgfoid != function ||
+			(name != NULL && strcmp(trigger->tgname, name) != 0))
+			continue;
+		if (trigger->tgisclone)
+			ereport(ERROR,
+					(errcode(ERRCODE_ACT_UNTRACKABLE),
+					 errmsg("\"%s\" is a partition of a tracked table",
+							RelationGetRelationName(table)),
+					 errhint("Track or untrack the partitioned table.")));
+		names = lappend(names, pstrdup(trigger->tgname));
+	}
+	foreach(cell, names)
+		run(psprintf("DROP TRIGGER %s ON %s",
+					 quote_identifier(lfirst(cell)), name_of(table)));
+}
+
+/* Runs as the caller, who owns the table. */
+static void
+run(const char *command)
+{
+	SPI_connect();
+	if (SPI_execute(command, false, 0) != SPI_OK_UTILITY)
+		elog(ERROR, "could not run \"%s\"", command);
+	SPI_finish();
+}
+
+static char *
+name_of(Relation table)
+{
+	return quote_qualified_identifier(get_namespace_name(RelationGetNamespace(table)),
+									  RelationGetRelationName(table));
+}

@@ -1,0 +1,30 @@
+/*
+ * tracking_trigger.h
+ *		The triggers of ours on a table.
+ */
+#ifndef ACT_TRACKING_TRIGGER_H
+#define ACT_TRACKING_TRIGGER_H
+
+#include "utils/rel.h"
+
+/*
+ * Makes the row trigger of a category, in the place of one that is there, and
+ * the statement triggers that all categories share.  The caller holds a lock
+ * that keeps writers out.
+ */
+extern void act_tracking_trigger_make(Relation table, const char *category,
+									  char *argument);
+
+/* They fire in replication, too; the caller has closed the table. */
+extern void act_tracking_trigger_replicate(Oid relid, const char *category);
+
+/* Drops every trigger of ours. */
+extern void act_tracking_trigger_drop(Relation table);
+
+/* The partitions of a tracked table see their own TRUNCATE, too. */
+extern void act_tracking_trigger_watch_truncate(Relation table);
+
+/* Whether the table has a trigger that runs _activity.<function>. */
+extern bool act_tracking_trigger_has(Relation table, const char *function);
+
+#endif
