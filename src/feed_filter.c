@@ -25,6 +25,7 @@
 #define LAST_TIME \
 	(FIRST_TIME + (INT64CONST(1) << 48) * 1000 - 1)
 
+static void list_rest(ActValues *types);
 static int	compare_codes(const void *a, const void *b);
 static void sort_codes(ActValues *values);
 static void subtract(ActValues *values, const ActValues *excluded);
@@ -140,14 +141,34 @@ act_feed_filter_types(ActFeedFilter *filter, ArrayType *words)
 	{
 		subtract(&included, &excluded);
 		filter->types = included;
-		if (included.count == 0)
-			filter->impossible = true;
 	}
 	else
 	{
 		excluded.negated = true;
 		filter->types = excluded;
+		if (excluded.count > act_taxonomy_count() / 2)
+			list_rest(&filter->types);
 	}
+	if (!filter->types.negated && filter->types.count == 0)
+		filter->impossible = true;
+}
+
+/*
+ * Where more is excluded than is left, what is left is read as if it had been
+ * asked for.
+ */
+static void
+list_rest(ActValues *types)
+{
+	ActValues	rest = {0};
+	int			count = act_taxonomy_count();
+
+	rest.list = palloc(Max(count, 1) * sizeof(int32));
+	for (int i = 0; i < count; i++)
+		rest.list[rest.count++] = act_taxonomy_nth(i)->code;
+	sort_codes(&rest);
+	subtract(&rest, types);
+	*types = rest;
 }
 
 static int

@@ -77,14 +77,8 @@ act_stream_one(const ActSource *source, ActIndex index, int32 value)
 static void
 descend(OneStream *stream, const pg_uuid_t *from)
 {
-	ActPlace	start;
-	ActPlace	end;
-
-	start.value = stream->value;
-	start.id = *from;
-	end.value = stream->value;
-	end.id = *act_source_end(stream->base.source);
-	act_walk_seek(stream->walk, &start, &end);
+	act_walk_seek(stream->walk, stream->value, from,
+				  act_source_end(stream->base.source));
 }
 
 static void

@@ -19,6 +19,9 @@
 #define BATCH_LEAST 16
 #define BATCH_MOST 1024
 
+/* Values that are not listed one by one are types; there is none below. */
+#define LEAST_TYPE 1
+
 /* Postings of one value that were read and not yet given away. */
 typedef struct Run
 {
@@ -49,6 +52,7 @@ static bool next_wanted(const ValuesStream *stream, int32 *value);
 static bool wanted_from(const ValuesStream *stream, int32 from, int32 *value);
 static void descend(ValuesStream *stream, int32 value, const pg_uuid_t *from);
 static void load(ValuesStream *stream);
+static void load_each(ValuesStream *stream);
 static Run *add_run(ValuesStream *stream, int32 value);
 static void append(Run *run, const ActPosting *posting);
 static void refill(ValuesStream *stream, Run *run, const pg_uuid_t *from,
@@ -81,7 +85,10 @@ act_stream_values(const ActSource *source, ActIndex index,
 	stream->walk = act_walk_open(source->heap, source->indexes[index],
 								 source->snapshot, source->direction,
 								 source->organization);
-	load(stream);
+	if (ScanDirectionIsForward(source->direction) && index != ACT_INDEX_TYPE)
+		load_each(stream);
+	else
+		load(stream);
 	stream->heap = binaryheap_allocate(Max(stream->nruns, 1), compare_runs,
 									   &stream->direction);
 	for (int i = 0; i < stream->nruns; i++)
@@ -114,7 +121,8 @@ static bool
 first_wanted(const ValuesStream *stream, int32 *value)
 {
 	return wanted_from(stream, ScanDirectionIsForward(stream->direction) ?
-					   PG_INT32_MIN : PG_INT32_MAX, value);
+					   (stream->values->negated ? LEAST_TYPE : PG_INT32_MIN) :
+					   PG_INT32_MAX, value);
 }
 
 /* The wanted value after *value. */
@@ -136,14 +144,14 @@ wanted_from(const ValuesStream *stream, int32 from, int32 *value)
 
 	if (values->negated)
 	{
-		while (is_listed(values, from))
+		while (from >= LEAST_TYPE && is_listed(values, from))
 		{
-			if (from == (forward ? PG_INT32_MAX : PG_INT32_MIN))
+			if (from == PG_INT32_MAX && forward)
 				return false;
 			from += forward ? 1 : -1;
 		}
 		*value = from;
-		return true;
+		return from >= LEAST_TYPE;
 	}
 	for (int i = 0; i < values->count; i++)
 	{
@@ -164,17 +172,13 @@ descend(ValuesStream *stream, int32 value, const pg_uuid_t *from)
 {
 	const ActValues *values = stream->values;
 	bool		forward = ScanDirectionIsForward(stream->direction);
-	ActPlace	start;
-	ActPlace	end;
+	int32		until;
 
-	start.value = value;
-	start.id = *from;
 	if (values->negated)
-		end.value = forward ? PG_INT32_MAX : PG_INT32_MIN;
+		until = forward ? PG_INT32_MAX : LEAST_TYPE;
 	else
-		end.value = values->list[forward ? values->count - 1 : 0];
-	end.id = *act_source_end(stream->base.source);
-	act_walk_seek(stream->walk, &start, &end);
+		until = values->list[forward ? values->count - 1 : 0];
+	act_walk_seek_across(stream->walk, value, from, until);
 }
 
 /*
@@ -241,6 +245,27 @@ load(ValuesStream *stream)
 	}
 }
 
+/*
+ * The same with a descent for each value.  In the indexes on actors and
+ * subjects the events without one, which may be most, come last: a walk
+ * forward that finds no greater value would run through all of them.
+ */
+static void
+load_each(ValuesStream *stream)
+{
+	const pg_uuid_t *start = act_source_start(stream->base.source);
+
+	for (int i = 0; i < stream->values->count; i++)
+	{
+		Run		   *run = add_run(stream, stream->values->list[i]);
+
+		run->count = stream->batch / 2;
+		refill(stream, run, start, true);
+		if (run->count == 0)
+			stream->nruns--;
+	}
+}
+
 static Run *
 add_run(ValuesStream *stream, int32 value)
 {
@@ -285,19 +310,15 @@ refill(ValuesStream *stream, Run *run, const pg_uuid_t *from, bool inclusive)
 {
 	int			batch = Min(2 * run->count, BATCH_MOST);
 	ActPosting	posting;
-	ActPlace	start;
-	ActPlace	end;
 	int32		value;
 
-	start.value = end.value = run->value;
-	start.id = *from;
-	end.id = *act_source_end(stream->base.source);
-	act_walk_seek(stream->walk, &start, &end);
+	act_walk_seek(stream->walk, run->value, from,
+				  act_source_end(stream->base.source));
 	run->count = run->at = 0;
 	run->more = false;
 	while (act_walk_step(stream->walk, &value, &posting))
 	{
-		if (!inclusive && memcmp(&posting.id, &start.id, UUID_LEN) == 0)
+		if (!inclusive && memcmp(&posting.id, from, UUID_LEN) == 0)
 			continue;
 		if (is_full(run, batch, &posting))
 		{

@@ -3,10 +3,11 @@
  *		An ordered walk over one index of one partition, without the heap.
  *
  * A page of the feed must cost the same whatever the planner believes, so the
- * index is read directly.  Both ends of a walk are row comparisons, such as
- * (organization, type, id) <= ($1, $2, $3), because these alone let a btree
- * start in the middle of one value and run on into the next: that is what
- * spares a descent for each event type that isn't there.
+ * index is read directly.  Walks within one value have ordinary keys.  A walk
+ * across values starts at a row comparison, such as (organization, type, id)
+ * <= ($1, $2, $3), because that alone lets a btree start in the middle of one
+ * value and run on into the next; where it ends, we see for ourselves, since
+ * the second column of a row comparison doesn't end a scan.
  */
 #include "activity.h"
 
@@ -21,27 +22,30 @@
 #include "feed_walk.h"
 
 #define COLUMNS_MAX 3
-
-/* A row comparison: its members, and the key that holds them. */
-typedef struct Bound
-{
-	ScanKeyData members[COLUMNS_MAX];
-	pg_uuid_t	id;				/* what the last member points at */
-} Bound;
+#define WITHIN_KEYS_MAX (COLUMNS_MAX + 1)
 
 struct ActWalk
 {
+	Relation	heap;
 	Relation	index;
-	IndexScanDesc scan;
+	Snapshot	snapshot;
 	ScanDirection direction;
 	int32		organization;
 	int			columns;		/* 2, or 3 with a middle column */
-	Bound		low;
-	Bound		high;
+
+	/* Opened when first needed. */
+	IndexScanDesc within;
+	IndexScanDesc across;
+	IndexScanDesc scan;			/* the one in use */
+
+	/* What the keys point at. */
+	pg_uuid_t	low;
+	pg_uuid_t	high;
+	ScanKeyData members[COLUMNS_MAX];
+	int32		until;			/* the last value of a walk across */
 };
 
-static void set_bound(ActWalk *walk, Bound *bound, ScanKey key,
-					  StrategyNumber strategy, const ActPlace *place);
+static void use_scan(ActWalk *walk, IndexScanDesc *scan, int keys);
 
 ActWalk *
 act_walk_open(Relation heap, Oid index, Snapshot snapshot,
@@ -49,42 +53,97 @@ act_walk_open(Relation heap, Oid index, Snapshot snapshot,
 {
 	ActWalk    *walk = palloc0(sizeof(ActWalk));
 
+	walk->heap = heap;
 	walk->index = index_open(index, AccessShareLock);
+	walk->snapshot = snapshot;
 	walk->direction = direction;
 	walk->organization = organization;
 	walk->columns = IndexRelationGetNumberOfKeyAttributes(walk->index);
 	Assert(walk->columns == 2 || walk->columns == 3);
-	walk->scan = act_compat_index_beginscan(heap, walk->index, snapshot, 2);
-	walk->scan->xs_want_itup = true;
 	return walk;
 }
 
 void
 act_walk_close(ActWalk *walk)
 {
-	index_endscan(walk->scan);
+	if (walk->within != NULL)
+		index_endscan(walk->within);
+	if (walk->across != NULL)
+		index_endscan(walk->across);
 	index_close(walk->index, AccessShareLock);
 	pfree(walk);
 }
 
+static void
+use_scan(ActWalk *walk, IndexScanDesc *scan, int keys)
+{
+	if (*scan == NULL)
+	{
+		*scan = act_compat_index_beginscan(walk->heap, walk->index,
+										   walk->snapshot, keys);
+		(*scan)->xs_want_itup = true;
+	}
+	walk->scan = *scan;
+}
+
 void
-act_walk_seek(ActWalk *walk, const ActPlace *from, const ActPlace *last)
+act_walk_seek(ActWalk *walk, int32 value, const pg_uuid_t *from,
+			  const pg_uuid_t *last)
 {
 	bool		forward = ScanDirectionIsForward(walk->direction);
-	ScanKeyData keys[2];
+	ScanKeyData keys[WITHIN_KEYS_MAX];
+	int			count = 0;
 
-	set_bound(walk, &walk->low, &keys[0], BTGreaterEqualStrategyNumber,
-			  forward ? from : last);
-	set_bound(walk, &walk->high, &keys[1], BTLessEqualStrategyNumber,
-			  forward ? last : from);
-	index_rescan(walk->scan, keys, 2, NULL, 0);
+	walk->low = forward ? *from : *last;
+	walk->high = forward ? *last : *from;
+	ScanKeyInit(&keys[count++], 1, BTEqualStrategyNumber, F_INT4EQ,
+				Int32GetDatum(walk->organization));
+	if (walk->columns == 3)
+		ScanKeyInit(&keys[count++], 2, BTEqualStrategyNumber, F_INT4EQ,
+					Int32GetDatum(value));
+	ScanKeyInit(&keys[count++], walk->columns, BTGreaterEqualStrategyNumber,
+				F_UUID_GE, UUIDPGetDatum(&walk->low));
+	ScanKeyInit(&keys[count++], walk->columns, BTLessEqualStrategyNumber,
+				F_UUID_LE, UUIDPGetDatum(&walk->high));
+	use_scan(walk, &walk->within, count);
+	index_rescan(walk->scan, keys, count, NULL, 0);
+}
+
+void
+act_walk_seek_across(ActWalk *walk, int32 value, const pg_uuid_t *from,
+					 int32 until)
+{
+	bool		forward = ScanDirectionIsForward(walk->direction);
+	StrategyNumber strategy = forward ?
+		BTGreaterEqualStrategyNumber : BTLessEqualStrategyNumber;
+	ScanKey		members = walk->members;
+	ScanKeyData key;
+
+	Assert(walk->columns == 3);
+	walk->low = *from;
+	walk->until = until;
+	ScanKeyEntryInitialize(&members[0], SK_ROW_MEMBER, 1, strategy, INT4OID,
+						   InvalidOid, F_BTINT4CMP,
+						   Int32GetDatum(walk->organization));
+	ScanKeyEntryInitialize(&members[1], SK_ROW_MEMBER, 2, strategy, INT4OID,
+						   InvalidOid, F_BTINT4CMP, Int32GetDatum(value));
+	ScanKeyEntryInitialize(&members[2], SK_ROW_MEMBER | SK_ROW_END, 3, strategy,
+						   UUIDOID, InvalidOid, F_UUID_CMP,
+						   UUIDPGetDatum(&walk->low));
+	MemSet(&key, 0, sizeof(key));
+	key.sk_flags = SK_ROW_HEADER;
+	key.sk_attno = 1;
+	key.sk_strategy = strategy;
+	key.sk_argument = PointerGetDatum(members);
+	use_scan(walk, &walk->across, 1);
+	index_rescan(walk->scan, &key, 1, NULL, 0);
 }
 
 bool
 act_walk_step(ActWalk *walk, int32 *value, ActPosting *posting)
 {
-	ItemPointer tid;
 	TupleDesc	descriptor = RelationGetDescr(walk->index);
+	ItemPointer tid;
 	Datum		datum;
 	bool		isnull;
 
@@ -96,43 +155,23 @@ act_walk_step(ActWalk *walk, int32 *value, ActPosting *posting)
 	*value = 0;
 	if (walk->columns == 3)
 	{
+		/* A null ends it, too: it is beyond every value. */
 		datum = index_getattr(walk->scan->xs_itup, 2, descriptor, &isnull);
+		if (isnull)
+			return false;
 		*value = DatumGetInt32(datum);
+	}
+	if (walk->scan == walk->across)
+	{
+		datum = index_getattr(walk->scan->xs_itup, 1, descriptor, &isnull);
+		if (DatumGetInt32(datum) != walk->organization ||
+			(ScanDirectionIsForward(walk->direction) ?
+			 *value > walk->until : *value < walk->until))
+			return false;
 	}
 	datum = index_getattr(walk->scan->xs_itup, walk->columns, descriptor,
 						  &isnull);
 	posting->id = *DatumGetUUIDP(datum);
 	posting->tid = *tid;
 	return true;
-}
-
-/*
- * Fills in one end.  Events without an actor or a subject have a null in the
- * middle column; no row comparison that gets that far is true of them.
- */
-static void
-set_bound(ActWalk *walk, Bound *bound, ScanKey key, StrategyNumber strategy,
-		  const ActPlace *place)
-{
-	ScanKey		members = bound->members;
-	int			last = walk->columns - 1;
-
-	bound->id = place->id;
-	ScanKeyEntryInitialize(&members[0], SK_ROW_MEMBER, 1, strategy, INT4OID,
-						   InvalidOid, F_BTINT4CMP,
-						   Int32GetDatum(walk->organization));
-	if (last == 2)
-		ScanKeyEntryInitialize(&members[1], SK_ROW_MEMBER, 2, strategy, INT4OID,
-							   InvalidOid, F_BTINT4CMP,
-							   Int32GetDatum(place->value));
-	ScanKeyEntryInitialize(&members[last], SK_ROW_MEMBER | SK_ROW_END, last + 1,
-						   strategy, UUIDOID, InvalidOid, F_UUID_CMP,
-						   UUIDPGetDatum(&bound->id));
-
-	MemSet(key, 0, sizeof(ScanKeyData));
-	key->sk_flags = SK_ROW_HEADER;
-	key->sk_attno = 1;
-	key->sk_strategy = strategy;
-	key->sk_subtype = InvalidOid;
-	key->sk_argument = PointerGetDatum(members);
 }

@@ -16,13 +16,6 @@ typedef struct ActPosting
 	ItemPointerData tid;
 } ActPosting;
 
-/* A place in an index: the middle column (0 where there is none) and an id. */
-typedef struct ActPlace
-{
-	int32		value;
-	pg_uuid_t	id;
-} ActPlace;
-
 typedef struct ActWalk ActWalk;
 
 /*
@@ -35,15 +28,23 @@ extern ActWalk *act_walk_open(Relation heap, Oid index, Snapshot snapshot,
 extern void act_walk_close(ActWalk *walk);
 
 /*
- * The next step will be the first posting at or beyond from, in the walk's
- * direction; the walk ends after the last place.  Costs a descent of the tree.
+ * Starts at the first posting of this value at or beyond from, in the walk's
+ * direction, and ends with last.  The value is that of the middle column; an
+ * index without one has only the value 0.  Costs a descent of the tree.
  */
-extern void act_walk_seek(ActWalk *walk, const ActPlace *from,
-						  const ActPlace *last);
+extern void act_walk_seek(ActWalk *walk, int32 value, const pg_uuid_t *from,
+						  const pg_uuid_t *last);
 
 /*
- * The next posting and its middle column; false at the end.  The walk stays on
- * the posting's index page, pinned, until the next step.
+ * Starts at the same place, and goes on into all values that follow, up to
+ * until.  Of these the walk shows every posting, whatever its id.
+ */
+extern void act_walk_seek_across(ActWalk *walk, int32 value,
+								 const pg_uuid_t *from, int32 until);
+
+/*
+ * The next posting and its value; false at the end.  The walk stays on the
+ * posting's index page, pinned, until the next step.
  */
 extern bool act_walk_step(ActWalk *walk, int32 *value, ActPosting *posting);
 
