@@ -120,12 +120,15 @@ PG_CONFIG ?= pg_config
 
 .DEFAULT_GOAL = all
 .PHONY: $(OWN_GOALS) demo-stop
-ifneq ($(filter $(OWN_GOALS) demo-stop,$(MAKECMDGOALS)),)
+ifneq ($(filter $(OWN_GOALS) demo-stop bench-%,$(MAKECMDGOALS)),)
 export PG_CONFIG
 $(OWN_GOALS):
 	@setpriv --pdeathsig TERM scripts/$@
 demo-stop:
 	@scripts/demo stop
+# Each measurement in bench/ is a goal: bench/NAME is run by `make bench-NAME`.
+bench-%:
+	@bench/$*
 else
 
 PGXS := $(shell $(PG_CONFIG) --pgxs)
@@ -155,10 +158,6 @@ src/preset_data.h: data/presets.json
 	  echo ';'; } >$@.new
 	mv $@.new $@
 src/preset.o src/preset.bc: src/preset_data.h
-
-# Each measurement in bench/ is a goal: bench/NAME is run by `make bench-NAME`.
-bench-%: install
-	PG_CONFIG=$(PG_CONFIG) bench/$*
 
 # For scripts/check: what a list above holds.
 print-%:
