@@ -54,6 +54,7 @@ OBJS = \
 	src/settings.o \
 	src/signature.o \
 	src/stream.o \
+	src/stream_trim.o \
 	src/suggestion.o \
 	src/summary.o \
 	src/taxonomy.o \

@@ -47,6 +47,12 @@ CREATE TABLE _activity.stream_anchor (
 	PRIMARY KEY (organization, position)
 );
 
+-- Events from before this are gone by right: verify() does not miss them.
+CREATE TABLE _activity.expiry (
+	organization integer     PRIMARY KEY,
+	before       timestamptz NOT NULL
+);
+
 -- Append-only: a row that is updated thousands of times bloats under a long
 -- snapshot. Published is what settled shows, and of what target shows besides,
 -- that which is not after the mark in the order (xid, id).
@@ -65,7 +71,7 @@ DO $$
 DECLARE
 	name text;
 BEGIN
-	FOREACH name IN ARRAY ARRAY['incarnation', 'segment', 'stream_anchor', 'publication'] LOOP
+	FOREACH name IN ARRAY ARRAY['incarnation', 'segment', 'stream_anchor', 'expiry', 'publication'] LOOP
 		PERFORM pg_catalog.pg_extension_config_dump('_activity.' || name, '');
 	END LOOP;
 	FOREACH name IN ARRAY ARRAY['segment', 'stream', 'stream_anchor'] LOOP

@@ -130,21 +130,6 @@ act_lookup_event(ActLookup *lookup, int32 organization, const pg_uuid_t *id)
 	return NULL;
 }
 
-/* What is later than the newest month was not dropped by anybody's leave. */
-bool
-act_lookup_is_dropped(ActLookup *lookup, const pg_uuid_t *id)
-{
-	int			nmonths = lookup->nparts - (lookup->has_default ? 1 : 0);
-	TimestampTz time;
-
-	if (!act_event_id_time(id, &time))
-		return false;
-	for (int i = 0; i < nmonths; i++)
-		if (time >= lookup->parts[i].since && time < lookup->parts[i].until)
-			return false;
-	return nmonths > 0 && time < lookup->parts[nmonths - 1].since;
-}
-
 void
 act_lookup_all(ActLookup *lookup, int32 organization, ActVisit visit,
 			   void *argument)

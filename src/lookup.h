@@ -19,9 +19,6 @@ extern void act_lookup_close(ActLookup *lookup);
 extern TupleTableSlot *act_lookup_event(ActLookup *lookup, int32 organization,
 										const pg_uuid_t *id);
 
-/* For an event that is not there: was the month that it belongs to dropped? */
-extern bool act_lookup_is_dropped(ActLookup *lookup, const pg_uuid_t *id);
-
 /*
  * All events of an organization in the order of partitions and, within these,
  * of ids: calls visit with each row.

@@ -31,6 +31,7 @@
 #include "append_only.h"
 #include "maintain.h"
 #include "partition.h"
+#include "stream_trim.h"
 #include "upkeep.h"
 
 /*
@@ -59,6 +60,7 @@ typedef struct Maintenance
 	List	   *partitions;		/* attached when it began */
 	List	   *months;			/* ActNewPartition to make */
 	List	   *dropping;		/* OIDs of partitions that nobody keeps */
+	bool		removed;		/* events, so that the stream has gaps */
 } Maintenance;
 
 /* What the default partition has of a month. */
@@ -169,6 +171,8 @@ act_maintain(TimestampTz since, int64 max_rows, ActMaintainReport report,
 	}
 	if (maintenance.dropping != NIL)
 		drop_months(&maintenance);
+	if (maintenance.removed)
+		act_stream_trim(report, state);
 	act_upkeep_end(&upkeep);
 }
 
@@ -435,7 +439,10 @@ drop_months(Maintenance *maintenance)
 		char	   *table = qualified_name(relid);
 
 		if (act_upkeep_attempt(drop_one, table) == 0)
+		{
+			maintenance->removed = true;
 			maintenance->report(maintenance->state, "drop", table, -1);
+		}
 		else
 			maintenance->report(maintenance->state, "skip",
 								psprintf("%s is in use", table), -1);

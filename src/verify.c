@@ -11,11 +11,15 @@
  */
 #include "activity.h"
 
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
 #include "access/xact.h"
 #include "common/hashfn.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -28,6 +32,7 @@
 #include "organization.h"
 #include "progress.h"
 #include "record.h"
+#include "relation.h"
 #include "stream.h"
 
 PG_FUNCTION_INFO_V1(act_verify);
@@ -49,6 +54,7 @@ typedef struct Verification
 	ActLookup  *lookup;
 	ActChain   *chain;
 	ActProgress progress;
+	TimestampTz expired_before; /* events of then are gone by right */
 	MemoryContext scratch;
 	Sum			streamed;		/* ids at positions whose events are there */
 	Sum			stored;			/* ids of events that are published */
@@ -56,6 +62,7 @@ typedef struct Verification
 } Verification;
 
 static bool begin(Verification *v, FunctionCallInfo fcinfo);
+static TimestampTz read_expiry(int32 organization);
 static void end(Verification *v);
 static void walk(Verification *v);
 static void check_row(Verification *v, const ActStreamRow *at, uint8 *hash,
@@ -142,11 +149,37 @@ begin(Verification *v, FunctionCallInfo fcinfo)
 	v->lookup = act_lookup_open(GetActiveSnapshot());
 	v->chain = act_chain_create();
 	act_progress_read(GetActiveSnapshot(), &v->progress);
+	v->expired_before = read_expiry(v->organization);
 	v->scratch = AllocSetContextCreate(CurrentMemoryContext, "activity verify",
 									   ALLOCSET_DEFAULT_SIZES);
 	for (int i = 0; i < 2; i++)
 		v->streamed.seed[i] = v->stored.seed[i] = act_event_id_random();
 	return true;
+}
+
+/* DT_NOBEGIN where retention has never removed anything. */
+static TimestampTz
+read_expiry(int32 organization)
+{
+	Relation	rel = table_open(act_relation_oid(ACT_REL_EXPIRY),
+								 AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	TimestampTz before = DT_NOBEGIN;
+	bool		isnull;
+
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT4EQ,
+				Int32GetDatum(organization));
+	scan = systable_beginscan(rel, act_relation_oid(ACT_REL_EXPIRY_PKEY), true,
+							  GetActiveSnapshot(), 1, &key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+		before = DatumGetTimestampTz(heap_getattr(tuple, 2, RelationGetDescr(rel),
+												  &isnull));
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return before;
 }
 
 static void
@@ -193,10 +226,11 @@ check_row(Verification *v, const ActStreamRow *at, uint8 *hash, bool linked)
 	TupleTableSlot *event = act_lookup_event(v->lookup, at->organization,
 											 &at->id);
 	uint8		digest[ACT_CHAIN_BYTES];
+	TimestampTz time;
 
 	if (event == NULL)
 	{
-		if (!act_lookup_is_dropped(v->lookup, &at->id))
+		if (!act_event_id_time(&at->id, &time) || time >= v->expired_before)
 			report(v, at->position,
 				   psprintf("event %s is missing",
 							DatumGetCString(DirectFunctionCall1(uuid_out,
