@@ -5,7 +5,7 @@ EXTVERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(EXTENSION).c
 
 # The parts of the install script, in the order in which they run.
 SQL_PARTS = schema types event_type tables taxonomy record tier feed track \
-	append_only retention stream webhook_tables webhook_base webhook_endpoint \
+	append_only retention stream health webhook_tables webhook_base webhook_endpoint \
 	webhook_delivery webhook_upkeep webhook_view connection access
 
 MODULE_big = activity
@@ -48,8 +48,8 @@ OBJS = \
 	src/record.o \
 	src/relation.o \
 	src/replay.o \
-	src/row_scan.o \
 	src/retry_after.o \
+	src/row_scan.o \
 	src/segment.o \
 	src/settings.o \
 	src/signature.o \
@@ -68,9 +68,9 @@ OBJS = \
 	src/tracking_tier.o \
 	src/tracking_trigger.o \
 	src/upkeep.o \
+	src/url.o \
 	src/value.o \
 	src/verify.o \
-	src/url.o \
 	src/webhook_claim.o \
 	src/webhook_fan_out.o \
 	src/webhook_log.o \

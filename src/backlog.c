@@ -14,16 +14,22 @@
 #include "access/itup.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "funcapi.h"
 #include "partitioning/partdesc.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 #include "utils/xid8.h"
 
 #include "backlog.h"
 #include "compat.h"
 #include "event.h"
+#include "event_id.h"
 #include "relation.h"
 #include "stream.h"
+
+PG_FUNCTION_INFO_V1(act_backlog);
 
 /* Ranges of ids less than this apart are scanned as one. */
 #define NEAR 128
@@ -332,4 +338,46 @@ compare_xids(const void *a, const void *b)
 	uint64		right = ((const ActUnpublished *) b)->xid;
 
 	return left < right ? -1 : left > right;
+}
+
+/* backlog(most) - for activity.health. */
+PGDLLEXPORT Datum
+act_backlog(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	int			most = PG_ARGISNULL(0) ? 1 : Max(1, PG_GETARG_INT32(0));
+	ActBacklog *backlog;
+	ActProgress progress;
+	ActUnpublished *events;
+	uint64		last;
+	bool		complete;
+	int			dead;
+	int			count;
+	TimestampTz oldest = DT_NOEND;
+	Datum		values[3];
+	bool		nulls[3] = {0};
+
+	InitMaterializedSRF(fcinfo, 0);
+	PushActiveSnapshot(GetLatestSnapshot());
+	backlog = act_backlog_open(GetActiveSnapshot());
+	act_progress_read(GetActiveSnapshot(), &progress);
+	count = act_backlog_find(backlog, &progress,
+							 act_progress_shot(GetActiveSnapshot()), most,
+							 &events, &last, &complete, &dead);
+	for (int i = 0; i < count; i++)
+	{
+		TimestampTz time;
+
+		if (act_event_id_time(&events[i].id, &time) && time < oldest)
+			oldest = time;
+	}
+	act_backlog_close(backlog);
+	PopActiveSnapshot();
+	values[0] = Int64GetDatum(count);
+	values[1] = TimestampTzGetDatum(oldest);
+	nulls[1] = count == 0;
+	values[2] = TimestampTzGetDatum(progress.published_at);
+	nulls[2] = progress.number == 0;
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	return (Datum) 0;
 }

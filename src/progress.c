@@ -61,15 +61,20 @@ act_progress_shot(Snapshot snapshot)
 	TransactionId next_xid = XidFromFullTransactionId(next);
 	uint64		epoch = EpochFromFullTransactionId(next);
 
+	/* A standby can't tell subtransactions from others, and has all there. */
+	bool		standby = snapshot->takenDuringRecovery;
+	TransactionId *xids = standby ? snapshot->subxip : snapshot->xip;
+	uint32		count = standby ? snapshot->subxcnt : snapshot->xcnt;
+
 	/* Ids in a snapshot are less than 2^31 before the next one. */
 #define WIDEN(xid) (incarnation | (xid) | \
 					(((xid) > next_xid ? epoch - 1 : epoch) << 32))
 	shot->xmin = WIDEN(snapshot->xmin);
 	shot->xmax = WIDEN(snapshot->xmax);
-	shot->running = palloc((snapshot->xcnt + 1) * sizeof(uint64));
+	shot->running = palloc((count + 1) * sizeof(uint64));
 	shot->nrunning = 0;
-	for (uint32 i = 0; i < snapshot->xcnt; i++)
-		shot->running[shot->nrunning++] = WIDEN(snapshot->xip[i]);
+	for (uint32 i = 0; i < count; i++)
+		shot->running[shot->nrunning++] = WIDEN(xids[i]);
 	if (FullTransactionIdIsValid(self))
 	{
 		uint64		xid = incarnation | U64FromFullTransactionId(self);
