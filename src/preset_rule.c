@@ -38,8 +38,11 @@ void
 act_preset_check_rules(Relation table, ActTracking *tracking,
 					   const List *given)
 {
+	ActRule		every = {.event = "every event"};
+	Checked		extra = {table, tracking, &every, true};
 	ListCell   *cell;
 
+	tracking->extra_metadata = check_fields(&extra, tracking->extra_metadata);
 	foreach(cell, tracking->rules)
 	{
 		Checked		check = {table, tracking, lfirst(cell)};

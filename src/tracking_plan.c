@@ -32,6 +32,7 @@ typedef struct PlanEntry
 } PlanEntry;
 
 static HTAB *plans;
+static ActPlan *last_plan;		/* in plans, or NULL */
 
 static void mark_stale(Datum arg, Oid relid);
 static void end_transaction(XactEvent event, void *arg);
@@ -63,6 +64,13 @@ act_tracking_plan_hold(Relation table, Oid trigger, const char *argument)
 	PlanEntry  *entry;
 	bool		found;
 
+	/* Most calls are for the row after the last one. */
+	if (last_plan && last_plan->trigger == trigger && !last_plan->stale)
+	{
+		last_plan->uses++;
+		return last_plan;
+	}
+	last_plan = NULL;
 	if (plans == NULL)
 	{
 		HASHCTL		control = {
@@ -97,6 +105,7 @@ act_tracking_plan_hold(Relation table, Oid trigger, const char *argument)
 		}
 	}
 	entry->plan->uses++;
+	last_plan = entry->plan;
 	return entry->plan;
 }
 
