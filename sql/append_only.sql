@@ -15,6 +15,17 @@ CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE
 	FOR EACH STATEMENT EXECUTE FUNCTION _activity.refuse_change();
 ALTER TABLE _activity.event_default ENABLE ALWAYS TRIGGER append_only;
 
+-- Which organization a key means decides who sees an event, and tiers are kept as
+-- they were.
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE
+	ON _activity.organization
+	FOR EACH STATEMENT EXECUTE FUNCTION _activity.refuse_change();
+ALTER TABLE _activity.organization ENABLE ALWAYS TRIGGER append_only;
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE
+	ON _activity.organization_tier
+	FOR EACH STATEMENT EXECUTE FUNCTION _activity.refuse_change();
+ALTER TABLE _activity.organization_tier ENABLE ALWAYS TRIGGER append_only;
+
 CREATE FUNCTION _activity.guard_drop() RETURNS event_trigger
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'act_guard_drop';
 COMMENT ON FUNCTION _activity.guard_drop() IS

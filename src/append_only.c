@@ -60,6 +60,6 @@ act_refuse_change(PG_FUNCTION_ARGS)
 			(errcode(ERRCODE_ACT_APPEND_ONLY),
 			 errmsg("%s is not possible: \"%s\" is append-only",
 					command, RelationGetRelationName(data->tg_relation)),
-			 errhint("Events are removed by activity.maintain() when the time set by activity.set_retention() is over.")));
+			 errhint("Only activity.maintain() removes events, when the time set by activity.set_retention() is over.")));
 	PG_RETURN_POINTER(NULL);
 }

@@ -63,6 +63,7 @@ typedef struct Target
 	EState	   *estate;
 	ResultRelInfo *info;
 	bool		pushed;			/* a snapshot, to be popped */
+	ActUser		user;			/* to become again */
 } Target;
 
 static Batch batch;
@@ -363,11 +364,13 @@ open_target(Target *target, Oid partition, bool speculative)
 	target->info = makeNode(ResultRelInfo);
 	InitResultRelInfo(target->info, target->rel, 1, NULL, 0);
 	ExecOpenIndices(target->info, speculative);
+	act_relation_become_owner(target->rel, &target->user);
 }
 
 static void
 close_target(Target *target)
 {
+	act_relation_become(&target->user);
 	ExecCloseIndices(target->info);
 	ExecResetTupleTable(target->estate->es_tupleTable, false);
 	FreeExecutorState(target->estate);

@@ -183,7 +183,11 @@ static void
 expire(Maintenance *maintenance)
 {
 	ListCell   *cell;
+	TimestampTz horizon;
 
+	/* Nobody's time is over after that. */
+	horizon = act_upkeep_ask("SELECT max(now() - keep)"
+							 " FROM _activity.retention_rule");
 	delete_expired(maintenance, "_activity.event_default",
 				   "e.occurred_at < now() - k.keep");
 	foreach(cell, maintenance->partitions)
@@ -193,7 +197,7 @@ expire(Maintenance *maintenance)
 
 		if (maintenance->rows_left <= 0 ||
 			TIMESTAMP_IS_NOEND(partition->until) ||
-			partition->until > GetCurrentTransactionStartTimestamp())
+			partition->until > horizon)
 			break;
 		if (get_rel_relkind(partition->relid) != RELKIND_RELATION)
 			continue;

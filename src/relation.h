@@ -7,6 +7,8 @@
 
 #include "postgres.h"
 
+#include "utils/relcache.h"
+
 typedef enum ActRelation
 {
 	ACT_REL_EVENT,
@@ -36,8 +38,24 @@ typedef enum ActRelation
 /* The OID; throws 42P01 where the extension isn't installed. */
 extern Oid	act_relation_oid(ActRelation which);
 
-/* Inserts a row through the executor: constraints, indexes and all. */
+/*
+ * Inserts a row, into the indexes, too.  Neither triggers nor CHECK constraints
+ * run: they could only be somebody's who planted them there.
+ */
 extern void act_relation_insert(ActRelation which, Datum *values, bool *nulls);
+
+/*
+ * Whoever writes to one of our tables does it as its owner, between these two;
+ * an error sets the user back along with the (sub)transaction.
+ */
+typedef struct ActUser
+{
+	Oid			id;
+	int			context;
+} ActUser;
+
+extern void act_relation_become_owner(Relation rel, ActUser *former);
+extern void act_relation_become(const ActUser *former);
 
 extern void act_relation_init(void);
 

@@ -35,7 +35,7 @@ extern int	act_upkeep_attempt(void (*step) (void *), void *argument);
 /* Runs SQL, one or more statements, printf-like; the rows that it processed. */
 extern int64 act_upkeep_run(const char *format,...) pg_attribute_printf(1, 2);
 
-/* The same, for the first column of the first row, a bigint; null is 0. */
+/* The same, for the first column of the first row, 8 bytes by value; null is 0. */
 extern int64 act_upkeep_ask(const char *format,...) pg_attribute_printf(1, 2);
 
 /* The OID of a table in _activity; InvalidOid when there is none. */

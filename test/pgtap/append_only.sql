@@ -9,22 +9,24 @@ SELECT activity.record('org', 'credit.charge', '{"amount": 1}',
 CREATE TEMPORARY TABLE target AS
 	SELECT oid::regclass::text AS name FROM pg_class
 	WHERE oid = '_activity.event'::regclass
+	   OR oid IN ('_activity.organization'::regclass, '_activity.organization_tier'::regclass)
 	   OR oid IN (SELECT inhrelid FROM pg_inherits
 			WHERE inhparent = '_activity.event'::regclass);
 CREATE TEMPORARY TABLE attempt AS
-	SELECT format(command, name) AS command FROM target, unnest(ARRAY[
-		'UPDATE %s SET description = ''''',
-		'UPDATE %s SET description = '''' WHERE false',
+	SELECT format(command, name, (SELECT attname FROM pg_attribute
+		WHERE attrelid = name::regclass AND attnum = 1)) AS command FROM target, unnest(ARRAY[
+		'UPDATE %s SET %s = %2$s',
+		'UPDATE %s SET %s = %2$s WHERE false',
 		'DELETE FROM %s',
 		'DELETE FROM ONLY %s',
 		'TRUNCATE %s',
 		'MERGE INTO %s e USING (SELECT 1) one ON true WHEN MATCHED THEN DELETE',
-		'MERGE INTO %s e USING (SELECT 1) one ON true WHEN MATCHED THEN UPDATE SET description = ''''',
+		'MERGE INTO %s e USING (SELECT 1) one ON true WHEN MATCHED THEN UPDATE SET %s = e.%2$s',
 		'WITH gone AS (DELETE FROM %s RETURNING 1) SELECT count(*) FROM gone']) command
 	UNION ALL
 	SELECT format('INSERT INTO %s SELECT * FROM %1$s ON CONFLICT (organization, id)'
 		' DO UPDATE SET description = ''''', name)
-	FROM target WHERE name <> '_activity.event'; -- it has no unique index
+	FROM target WHERE name LIKE '_activity.event_%';
 SELECT plan(2 * count(*)::integer + 12) FROM attempt;
 
 SELECT throws_ok(command, 'AC005', NULL, command) FROM attempt;
