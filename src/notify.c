@@ -37,7 +37,7 @@ PG_FUNCTION_INFO_V1(act_channel);
 typedef struct Pending
 {
 	SubTransactionId owner;
-	char		channel[NAMEDATALEN];
+	char		channel[NAMEDATALEN];	/* "": only the shared one was asked for */
 	char	   *payload;
 } Pending;
 
@@ -88,7 +88,9 @@ act_notify_add(const ActEvent *event, const char *organization,
 	old = MemoryContextSwitchTo(TopTransactionContext);
 	one = palloc(sizeof(Pending));
 	one->owner = GetCurrentSubTransactionId();
-	act_notify_channel(organization, organization_len, one->channel);
+	one->channel[0] = '\0';
+	if (act_setting_notify != ACT_NOTIFY_SHARED)
+		act_notify_channel(organization, organization_len, one->channel);
 	initStringInfo(&payload);
 	act_notify_payload(&message, &payload);
 	one->payload = repalloc(payload.data, payload.len + 1);
@@ -100,16 +102,29 @@ act_notify_add(const ActEvent *event, const char *organization,
 static void
 append_string(StringInfo out, const char *value, int len)
 {
-	char	   *copy = pnstrdup(value, len);
+	for (int i = 0; i < len; i++)
+	{
+		unsigned char c = (unsigned char) value[i];
 
-	escape_json(out, copy);
-	pfree(copy);
+		if (c < ' ' || c == '"' || c == '\\')
+		{
+			char	   *copy = pnstrdup(value, len);
+
+			escape_json(out, copy);
+			pfree(copy);
+			return;
+		}
+	}
+	appendStringInfoCharMacro(out, '"');
+	appendBinaryStringInfo(out, value, len);
+	appendStringInfoCharMacro(out, '"');
 }
 
+/* What comes before the value is the punctuation and the member's name. */
 static void
-append_member(StringInfo out, const char *name, const char *value, int len)
+append_member(StringInfo out, const char *before, const char *value, int len)
 {
-	appendStringInfo(out, "\"%s\": ", name);
+	appendStringInfoString(out, before);
 	if (value == NULL)
 		appendStringInfoString(out, "null");
 	else
@@ -117,29 +132,23 @@ append_member(StringInfo out, const char *name, const char *value, int len)
 }
 
 static void
-append_text(StringInfo out, const char *name, text *value)
+append_text(StringInfo out, const char *before, text *value)
 {
-	append_member(out, name, value ? VARDATA_ANY(value) : NULL,
+	append_member(out, before, value ? VARDATA_ANY(value) : NULL,
 				  value ? VARSIZE_ANY_EXHDR(value) : 0);
 }
 
 static void
-append_actor(StringInfo out, const ActMessage *message, bool with_name)
+append_actor(StringInfo out, const ActMessage *message)
 {
 	if (message->actor_id == NULL)
 	{
 		appendStringInfoString(out, ", \"actor\": null");
 		return;
 	}
-	appendStringInfoString(out, ", \"actor\": {");
-	append_text(out, "kind", message->actor_kind);
-	appendStringInfoString(out, ", ");
-	append_text(out, "id", message->actor_id);
-	if (with_name)
-	{
-		appendStringInfoString(out, ", ");
-		append_text(out, "name", message->actor_name);
-	}
+	append_text(out, ", \"actor\": {\"kind\": ", message->actor_kind);
+	append_text(out, ", \"id\": ", message->actor_id);
+	append_text(out, ", \"name\": ", message->actor_name);
 	appendStringInfoChar(out, '}');
 }
 
@@ -149,17 +158,70 @@ append_subject(StringInfo out, Jsonb *subject)
 	JsonbValue	kind;
 	int			id_len = 0;
 	char	   *id = act_event_subject_id(subject, &id_len);
+	bool		has_kind;
 
-	if (getKeyJsonValueFromContainer(&subject->root, "kind", 4, &kind) == NULL ||
-		kind.type != jbvString)
-		kind.type = jbvNull;
-	appendStringInfoString(out, ", \"subject\": {");
-	append_member(out, "kind",
-				  kind.type == jbvString ? kind.val.string.val : NULL,
-				  kind.type == jbvString ? kind.val.string.len : 0);
-	appendStringInfoString(out, ", ");
-	append_member(out, "id", id, id_len);
+	has_kind = getKeyJsonValueFromContainer(&subject->root, "kind", 4,
+											&kind) != NULL &&
+		kind.type == jbvString;
+	append_member(out, ", \"subject\": {\"kind\": ",
+				  has_kind ? kind.val.string.val : NULL,
+				  has_kind ? kind.val.string.len : 0);
+	append_member(out, ", \"id\": ", id, id_len);
 	appendStringInfoChar(out, '}');
+}
+
+static void
+append_hex(StringInfo out, const uint8 *bytes, int len)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (int i = 0; i < len; i++)
+	{
+		appendStringInfoCharMacro(out, digits[bytes[i] >> 4]);
+		appendStringInfoCharMacro(out, digits[bytes[i] & 0x0f]);
+	}
+}
+
+/* The server's own formatting costs as much as the rest of the message. */
+static void
+append_id(StringInfo out, const pg_uuid_t *id)
+{
+	append_hex(out, id->data, 4);
+	for (int at = 4; at < 10; at += 2)
+	{
+		appendStringInfoCharMacro(out, '-');
+		append_hex(out, id->data + at, 2);
+	}
+	appendStringInfoCharMacro(out, '-');
+	append_hex(out, id->data + 10, 6);
+}
+
+static void
+append_number(StringInfo out, int value, int width, char after)
+{
+	char		digits[16];
+	char	   *end = pg_ultostr_zeropad(digits, value, width);
+
+	*end++ = after;
+	appendBinaryStringInfo(out, digits, end - digits);
+}
+
+/* In UTC, as ISO 8601 has it. */
+static void
+append_time(StringInfo out, TimestampTz time)
+{
+	struct pg_tm tm;
+	fsec_t		fsec;
+
+	if (timestamp2tm(time, NULL, &tm, &fsec, NULL, NULL) != 0)
+		elog(ERROR, "an event has a time out of range");
+	append_number(out, tm.tm_year, 4, '-');
+	append_number(out, tm.tm_mon, 2, '-');
+	append_number(out, tm.tm_mday, 2, 'T');
+	append_number(out, tm.tm_hour, 2, ':');
+	append_number(out, tm.tm_min, 2, ':');
+	append_number(out, tm.tm_sec, 2, '.');
+	append_number(out, fsec, 6, 'Z');
 }
 
 /* The part that always fits: an organization's id has at most 255 bytes. */
@@ -167,35 +229,26 @@ static void
 append_head(StringInfo out, const ActMessage *message)
 {
 	const ActEventType *type = act_taxonomy_get(message->type);
-	pg_tz	   *utc = pg_tzset("GMT");
-	struct pg_tm tm;
-	fsec_t		fsec;
-	int			tz;
-	const char *zone;
 
-	appendStringInfoChar(out, '{');
-	append_member(out, "organization", message->organization,
+	append_member(out, "{\"organization\": ", message->organization,
 				  message->organization_len);
 	if (message->position > 0)
 		appendStringInfo(out, ", \"position\": " INT64_FORMAT ", \"cursor\": \"%s\"",
 						 message->position, message->cursor);
 	else
 		appendStringInfoString(out, ", \"position\": null, \"cursor\": null");
-	appendStringInfo(out, ", \"id\": \"%s\", ",
-					 DatumGetCString(DirectFunctionCall1(uuid_out,
-														 UUIDPGetDatum(&message->id))));
-	append_member(out, "type", type ? type->key : NULL,
+	appendStringInfoString(out, ", \"id\": \"");
+	append_id(out, &message->id);
+	append_member(out, "\", \"type\": ", type ? type->key : NULL,
 				  type ? strlen(type->key) : 0);
-	if (timestamp2tm(message->occurred_at, &tz, &tm, &fsec, &zone, utc) == 0)
-		appendStringInfo(out, ", \"occurred_at\": \"%04d-%02d-%02dT%02d:%02d:%02d.%06dZ\"",
-						 tm.tm_year, tm.tm_mon, tm.tm_mday, tm.tm_hour,
-						 tm.tm_min, tm.tm_sec, (int) fsec);
+	appendStringInfoString(out, ", \"occurred_at\": \"");
+	append_time(out, message->occurred_at);
+	appendStringInfoChar(out, '"');
 }
 
 void
 act_notify_payload(const ActMessage *message, StringInfo payload)
 {
-	StringInfoData part;
 	bool		truncated = false;
 	int			start = payload->len;
 
@@ -203,22 +256,20 @@ act_notify_payload(const ActMessage *message, StringInfo payload)
 	append_head(payload, message);
 	for (int what = 0; what < 3; what++)
 	{
-		initStringInfo(&part);
+		int			before = payload->len;
+
 		if (what == 0)
-			append_actor(&part, message, true);
+			append_actor(payload, message);
 		else if (what == 1)
-			append_subject(&part, message->subject);
+			append_subject(payload, message->subject);
 		else
-		{
-			appendStringInfoString(&part, ", ");
-			append_text(&part, "description", message->description);
-		}
+			append_text(payload, ", \"description\": ", message->description);
 		/* Leave room for the end of it. */
-		if (payload->len - start + part.len + 20 <= PAYLOAD_MAX)
-			appendBinaryStringInfo(payload, part.data, part.len);
-		else
+		if (payload->len - start + 20 > PAYLOAD_MAX)
+		{
+			payload->len = before;
 			truncated = true;
-		pfree(part.data);
+		}
 	}
 	appendStringInfoString(payload, truncated ? ", \"truncated\": true}" : "}");
 }
@@ -232,7 +283,7 @@ act_notify_channel(const char *organization, int len, char *channel)
 {
 	uint8		digest[PG_SHA256_DIGEST_LENGTH];
 	pg_cryptohash_ctx *hash = pg_cryptohash_create(PG_SHA256);
-	int			at;
+	StringInfoData name;
 
 	if (hash == NULL || pg_cryptohash_init(hash) < 0 ||
 		pg_cryptohash_update(hash, (const uint8 *) organization, len) < 0 ||
@@ -240,9 +291,12 @@ act_notify_channel(const char *organization, int len, char *channel)
 		elog(ERROR, "could not compute SHA-256");
 	pg_cryptohash_free(hash);
 
-	at = snprintf(channel, NAMEDATALEN, "%s_", ACT_NOTIFY_CHANNEL);
-	for (int i = 0; i < 16; i++)
-		at += snprintf(channel + at, NAMEDATALEN - at, "%02x", digest[i]);
+	name.data = channel;
+	name.len = 0;
+	name.maxlen = NAMEDATALEN;
+	name.cursor = 0;
+	appendStringInfoString(&name, ACT_NOTIFY_CHANNEL "_");
+	append_hex(&name, digest, 16);
 }
 
 bool
@@ -279,7 +333,7 @@ send_pending(void)
 
 		if (shared)
 			Async_Notify(ACT_NOTIFY_CHANNEL, one->payload);
-		if (own)
+		if (own && one->channel[0] != '\0')
 			Async_Notify(one->channel, one->payload);
 	}
 	if (omitted > 0)
