@@ -36,7 +36,7 @@ typedef struct Change
 static inline bool is_same_value(Datum old, Datum new, bool byval, int16 len);
 static bool is_same_row(const ActRow *old, const ActRow *new);
 static inline Datum fetch(const ActRow *row, int column, int part, bool *isnull);
-static void compute(Change *change);
+static void compute(Change *change, int first);
 static bool is_other_thing(const Change *change);
 static void note_unknown(Change *change);
 static int	old_state(Change *change, int machine);
@@ -53,7 +53,7 @@ void
 act_change_record(const ActRow *old, const ActRow *new)
 {
 	Change		change;
-	int			i;
+	int			i = 0;
 
 	change.operation = old == NULL ? ACT_ON_INSERT :
 		new == NULL ? ACT_ON_DELETE : ACT_ON_UPDATE;
@@ -77,7 +77,7 @@ act_change_record(const ActRow *old, const ActRow *new)
 		act_gap_note(change.plan,
 					 psprintf("column \"%s\" is gone", change.plan->lost),
 					 "Track the table again.");
-	compute(&change);
+	compute(&change, i);
 	if (change.operation == ACT_ON_UPDATE && change.plan->organization >= 0 &&
 		is_other_thing(&change))
 	{
@@ -297,8 +297,9 @@ fetch(const ActRow *row, int column, int part, bool *isnull)
 	return slot_getattr(row->slot, number, isnull);
 }
 
+/* The watched columns before the first one that differs need no second look. */
 static void
-compute(Change *change)
+compute(Change *change, int first)
 {
 	ActPlan    *plan = change->plan;
 	int			i;
@@ -307,8 +308,8 @@ compute(Change *change)
 	change->old_states = palloc(sizeof(int) * (plan->nmachines + 1));
 	change->new_states = palloc(sizeof(int) * (plan->nmachines + 1));
 	if (change->operation == ACT_ON_UPDATE)
-		for (i = 0; i < plan->nwatched; i++)
-			change->changed[plan->watched[i]] =
+		for (i = first; i < plan->nwatched; i++)
+			change->changed[plan->watched[i]] = i == first ||
 				!act_change_same(change->old, change->new, plan->watched[i]);
 	for (i = 0; i < plan->nmachines; i++)
 		change->old_states[i] = change->new_states[i] = -1;
