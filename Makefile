@@ -97,9 +97,11 @@ PG_CFLAGS = -fvisibility=hidden -Isrc \
 REGRESS = \
 	event_type_values \
 	event_type_definitions \
-	descriptions
+	descriptions \
+	feed_pages
 ISOLATION = \
 	definition_changes \
+	feed_snapshot \
 	new_organization \
 	partition_making \
 	same_id

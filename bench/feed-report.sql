@@ -102,6 +102,13 @@ SELECT bench.measure('all of the largest', $$SELECT activity.feed_count('org_1')
 SELECT bench.measure('type, 30 %', $$SELECT activity.feed_count('org_1', '{credit.charge}')$$, 5);
 SELECT bench.measure('the busiest actor', $$SELECT activity.feed_count('org_1', actor => 'u0')$$, 5);
 SELECT bench.measure('summary of a week', $$SELECT * FROM activity.summary('org_1', '2025-12-25')$$, 5);
+\echo '| **the view events** | | | | |'
+SELECT bench.measure('a day of an organization, 10 events', $$SELECT * FROM activity.events WHERE organization = 'org_500'
+	AND occurred_at >= '2025-03-01' AND occurred_at < '2025-03-02'$$, 20);
+SELECT bench.measure('the newest 50 of an organization', $$SELECT * FROM activity.events WHERE organization = 'org_500'
+	ORDER BY id DESC LIMIT 50$$, 20);
+SELECT bench.measure('an event by organization and id', format($$SELECT * FROM activity.events WHERE organization = 'org_1'
+	AND id = %L$$, :'deep'), 20);
 \echo '| **in plain SQL, the same indexes** | | | | |'
 SELECT bench.measure('first page', $$SELECT * FROM _activity.event WHERE organization = 1 ORDER BY id DESC LIMIT 50$$, 50);
 SELECT bench.measure('OFFSET to half depth', format($$SELECT * FROM _activity.event WHERE organization = 1

@@ -194,6 +194,8 @@ open_section(ActFeedScan *scan, Oid relid)
 		return NULL;
 	if (RelationGetNumberOfBlocks(heap) == 0)
 	{
+		/* That there is nothing has been read, too. */
+		PredicateLockRelation(heap, GetActiveSnapshot());
 		relation_close(heap, AccessShareLock);
 		return NULL;
 	}
