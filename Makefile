@@ -34,6 +34,7 @@ OBJS = \
 	src/feed_walk.o \
 	src/gap.o \
 	src/incarnation.o \
+	src/json.o \
 	src/lookup.o \
 	src/maintain.o \
 	src/member.o \

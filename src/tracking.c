@@ -8,23 +8,14 @@
  */
 #include "activity.h"
 
-#include "compat.h"
+#include "json.h"
 #include "tier.h"
 #include "tracking.h"
 
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 
-pg_noreturn static void complain(const char *where, const char *expected);
-static JsonbValue *get(const Jsonb *json, const char *key, JsonbValue *value);
-static Jsonb *as_jsonb(JsonbValue *value);
-static Jsonb *get_container(Jsonb *json, const char *key, bool array);
-static char *as_text(const JsonbValue *value);
-static char *get_text(Jsonb *json, const char *key);
-static bool get_bool(Jsonb *json, const char *key, bool otherwise);
-static List *members(Jsonb *json);
-static List *read_texts(const JsonbValue *value, const char *where);
-static List *get_texts(Jsonb *json, const char *key);
+static JsonbValue *value_of(void *member);
 static void read_words(const JsonbValue *value, ActWords *words,
 					   const char *where);
 static void read_states(ActTracking *tracking, Jsonb *json);
@@ -36,14 +27,6 @@ static ActRule *read_rule(Jsonb *json);
 static List *read_conditions(Jsonb *json);
 static List *read_fields(const JsonbValue *value, const char *where);
 static void read_field_source(ActField *field, JsonbValue *value);
-static void check_keys(Jsonb *json, const char *const *known, const char *where);
-
-/* A key and its value; an array's elements have the key NULL. */
-typedef struct Member
-{
-	char	   *key;
-	JsonbValue	value;
-} Member;
 
 static const char *const tracking_keys[] = {
 	"category", "categories", "id", "on_unknown", "columns", "states", "rules",
@@ -70,43 +53,43 @@ act_tracking_read(Jsonb *json)
 
 	tracking->replace = false;
 	if (JB_ROOT_IS_SCALAR(json))
-		complain("rules", "an object, or an array of rules");
+		act_json_complain("rules", "an object, or an array of rules");
 	if (JB_ROOT_IS_ARRAY(json))
 	{
-		foreach(cell, members(json))
+		foreach(cell, act_json_members(json))
 			tracking->rules = lappend(tracking->rules,
-									  read_rule(as_jsonb(&((Member *) lfirst(cell))->value)));
+									  read_rule(JsonbValueToJsonb(value_of(lfirst(cell)))));
 		return tracking;
 	}
-	check_keys(json, tracking_keys, "rules");
-	tracking->category = get_text(json, "category");
-	tracking->categories = get_texts(json, "categories");
-	tracking->id = get_text(json, "id");
-	on_unknown = get_text(json, "on_unknown");
+	act_json_check_keys(json, tracking_keys, "rules");
+	tracking->category = act_json_get_text(json, "category");
+	tracking->categories = act_json_get_texts(json, "categories");
+	tracking->id = act_json_get_text(json, "id");
+	on_unknown = act_json_get_text(json, "on_unknown");
 	tracking->strict = on_unknown && strcmp(on_unknown, "error") == 0;
-	tracking->identity = get_texts(json, "identity");
-	tracking->ignored = get_texts(json, "ignore");
-	tracking->words = get_text(json, "words");
-	tracking->replace = !get_bool(json, "preset", true);
-	tracking->replica = get_bool(json, "replica", false);
-	if ((part = get_container(json, "columns", false)) != NULL)
+	tracking->identity = act_json_get_texts(json, "identity");
+	tracking->ignored = act_json_get_texts(json, "ignore");
+	tracking->words = act_json_get_text(json, "words");
+	tracking->replace = !act_json_get_bool(json, "preset", true);
+	tracking->replica = act_json_get_bool(json, "replica", false);
+	if ((part = act_json_get_container(json, "columns", false)) != NULL)
 		tracking->sources = act_tracking_read_sources(part);
-	if ((part = get_container(json, "states", false)) != NULL)
+	if ((part = act_json_get_container(json, "states", false)) != NULL)
 		read_states(tracking, part);
-	if ((part = get_container(json, "needs", true)) != NULL)
+	if ((part = act_json_get_container(json, "needs", true)) != NULL)
 		tracking->needs = read_needs(part);
-	if ((part = get_container(json, "tiers", true)) != NULL)
+	if ((part = act_json_get_container(json, "tiers", true)) != NULL)
 		tracking->tiers = read_tiers(part);
-	if ((part = get_container(json, "tier", false)) != NULL)
+	if ((part = act_json_get_container(json, "tier", false)) != NULL)
 		read_tier(tracking, part);
-	if ((part = get_container(json, "rules", true)) != NULL)
-		foreach(cell, members(part))
+	if ((part = act_json_get_container(json, "rules", true)) != NULL)
+		foreach(cell, act_json_members(part))
 			tracking->rules = lappend(tracking->rules,
-									  read_rule(as_jsonb(&((Member *) lfirst(cell))->value)));
+									  read_rule(JsonbValueToJsonb(value_of(lfirst(cell)))));
 	{
 		JsonbValue	value;
 
-		if (get(json, "metadata", &value))
+		if (act_json_get(json, "metadata", &value))
 			tracking->extra_metadata = read_fields(&value, "metadata");
 	}
 	return tracking;
@@ -119,10 +102,10 @@ act_tracking_read_sources(Jsonb *json)
 	ListCell   *cell;
 
 	if (!JB_ROOT_IS_OBJECT(json))
-		complain("columns", "an object of names and columns");
-	foreach(cell, members(json))
+		act_json_complain("columns", "an object of names and columns");
+	foreach(cell, act_json_members(json))
 	{
-		Member	   *member = lfirst(cell);
+		ActJsonMember *member = lfirst(cell);
 		ActSource  *source = palloc0(sizeof(ActSource));
 
 		source->name = member->key;
@@ -131,15 +114,17 @@ act_tracking_read_sources(Jsonb *json)
 		else if (member->value.type == jbvBinary &&
 				 JsonContainerIsObject(member->value.val.binary.data))
 		{
-			Jsonb	   *object = as_jsonb(&member->value);
+			Jsonb	   *object = JsonbValueToJsonb(&member->value);
 			JsonbValue	value;
 
-			if (!get(object, "value", &value) || value.type == jbvBinary)
-				complain(member->key, "a column, or {\"value\": a constant}");
-			source->constant = as_jsonb(&value);
+			if (!act_json_get(object, "value", &value) ||
+				value.type == jbvBinary)
+				act_json_complain(member->key,
+								  "a column, or {\"value\": a constant}");
+			source->constant = JsonbValueToJsonb(&value);
 		}
 		else
-			source->columns = read_texts(&member->value, member->key);
+			source->columns = act_json_read_texts(&member->value, member->key);
 		sources = lappend(sources, source);
 	}
 	return sources;
@@ -197,143 +182,10 @@ act_tracking_fold(const char *word, int len)
 	return folded;
 }
 
-static void
-complain(const char *where, const char *expected)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("\"%s\" must be %s", where, expected),
-			 errhint("docs/tracking.md describes columns and rules.")));
-}
-
-/* The value of a key; NULL when it is absent or null. */
 static JsonbValue *
-get(const Jsonb *json, const char *key, JsonbValue *value)
+value_of(void *member)
 {
-	JsonbValue *found = getKeyJsonValueFromContainer((JsonbContainer *) &json->root,
-													 key, strlen(key), value);
-
-	return found && found->type != jbvNull ? found : NULL;
-}
-
-static Jsonb *
-as_jsonb(JsonbValue *value)
-{
-	return JsonbValueToJsonb(value);
-}
-
-/* The object or array of a key; NULL when it is absent or null. */
-static Jsonb *
-get_container(Jsonb *json, const char *key, bool array)
-{
-	JsonbValue	value;
-
-	if (!get(json, key, &value))
-		return NULL;
-	if (value.type != jbvBinary ||
-		JsonContainerIsArray(value.val.binary.data) != array)
-		complain(key, array ? "an array" : "an object");
-	return as_jsonb(&value);
-}
-
-/* A scalar as text; NULL for what is none. */
-static char *
-as_text(const JsonbValue *value)
-{
-	switch (value->type)
-	{
-		case jbvString:
-			return pnstrdup(value->val.string.val, value->val.string.len);
-		case jbvNumeric:
-			return DatumGetCString(DirectFunctionCall1(numeric_out,
-													   NumericGetDatum(value->val.numeric)));
-		case jbvBool:
-			return pstrdup(value->val.boolean ? "true" : "false");
-		default:
-			return NULL;
-	}
-}
-
-static char *
-get_text(Jsonb *json, const char *key)
-{
-	JsonbValue	value;
-
-	if (!get(json, key, &value))
-		return NULL;
-	if (value.type != jbvString)
-		complain(key, "a text");
-	return as_text(&value);
-}
-
-static bool
-get_bool(Jsonb *json, const char *key, bool otherwise)
-{
-	JsonbValue	value;
-
-	if (!get(json, key, &value))
-		return otherwise;
-	if (value.type != jbvBool)
-		complain(key, "true or false");
-	return value.val.boolean;
-}
-
-/* The members of an object, or the elements of an array: a List of Member. */
-static List *
-members(Jsonb *json)
-{
-	List	   *list = NIL;
-	JsonbIterator *it = JsonbIteratorInit(&json->root);
-	JsonbIteratorToken token;
-	JsonbValue	value;
-	char	   *key = NULL;
-
-	(void) JsonbIteratorNext(&it, &value, true);
-	while ((token = JsonbIteratorNext(&it, &value, true)) != WJB_DONE)
-	{
-		if (token == WJB_KEY)
-			key = as_text(&value);
-		else if (token == WJB_VALUE || token == WJB_ELEM)
-		{
-			Member	   *member = palloc(sizeof(Member));
-
-			member->key = key;
-			member->value = value;
-			list = lappend(list, member);
-		}
-	}
-	return list;
-}
-
-/* A text, or an array of texts. */
-static List *
-read_texts(const JsonbValue *value, const char *where)
-{
-	List	   *texts = NIL;
-	ListCell   *cell;
-
-	if (value->type == jbvString)
-		return list_make1(as_text(value));
-	if (value->type != jbvBinary ||
-		!JsonContainerIsArray(value->val.binary.data))
-		complain(where, "a text, or an array of texts");
-	foreach(cell, members(as_jsonb((JsonbValue *) value)))
-	{
-		Member	   *member = lfirst(cell);
-
-		if (member->value.type != jbvString)
-			complain(where, "a text, or an array of texts");
-		texts = lappend(texts, as_text(&member->value));
-	}
-	return texts;
-}
-
-static List *
-get_texts(Jsonb *json, const char *key)
-{
-	JsonbValue	value;
-
-	return get(json, key, &value) ? read_texts(&value, key) : NIL;
+	return &((ActJsonMember *) member)->value;
 }
 
 static void
@@ -347,18 +199,18 @@ read_words(const JsonbValue *value, ActWords *words, const char *where)
 		ListCell   *cell;
 
 		if (!JsonContainerIsArray(value->val.binary.data))
-			complain(where, "a value, or an array of values");
-		foreach(cell, members(as_jsonb((JsonbValue *) value)))
+			act_json_complain(where, "a value, or an array of values");
+		foreach(cell, act_json_members(JsonbValueToJsonb((JsonbValue *) value)))
 		{
-			Member	   *member = lfirst(cell);
+			ActJsonMember *member = lfirst(cell);
 
 			if (member->value.type == jbvBinary)
-				complain(where, "a value, or an array of values");
+				act_json_complain(where, "a value, or an array of values");
 			read_words(&member->value, words, where);
 		}
 		return;
 	}
-	word = as_text(value);
+	word = act_json_text(value);
 	if (word == NULL)
 		words->null = true;
 	else if (strcmp(word, "*") == 0)
@@ -378,9 +230,9 @@ read_states(ActTracking *tracking, Jsonb *json)
 {
 	ListCell   *cell;
 
-	foreach(cell, members(json))
+	foreach(cell, act_json_members(json))
 	{
-		Member	   *member = lfirst(cell);
+		ActJsonMember *member = lfirst(cell);
 
 		if (member->value.type == jbvString)
 		{
@@ -389,7 +241,7 @@ read_states(ActTracking *tracking, Jsonb *json)
 			test->is.given = true;
 			test->is.words = list_make1(act_tracking_fold(member->key,
 														  strlen(member->key)));
-			test->state = as_text(&member->value);
+			test->state = act_json_text(&member->value);
 			tracking->extra_words = lappend(tracking->extra_words, test);
 		}
 		else if (member->value.type == jbvBinary &&
@@ -398,11 +250,11 @@ read_states(ActTracking *tracking, Jsonb *json)
 			ActStateMachine *machine = palloc0(sizeof(ActStateMachine));
 
 			machine->name = member->key;
-			machine->tests = read_tests(as_jsonb(&member->value));
+			machine->tests = read_tests(JsonbValueToJsonb(&member->value));
 			tracking->machines = lappend(tracking->machines, machine);
 		}
 		else
-			complain(member->key, "the state that the word means");
+			act_json_complain(member->key, "the state that the word means");
 	}
 }
 
@@ -413,28 +265,29 @@ read_tests(Jsonb *json)
 	List	   *tests = NIL;
 	ListCell   *cell;
 
-	foreach(cell, members(json))
+	foreach(cell, act_json_members(json))
 	{
-		Member	   *member = lfirst(cell);
+		ActJsonMember *member = lfirst(cell);
 		ActStateTest *test = palloc0(sizeof(ActStateTest));
 		List	   *parts;
 
 		if (member->value.type != jbvBinary ||
 			!JsonContainerIsArray(member->value.val.binary.data))
-			complain("states", "arrays of [column, values, state]");
-		parts = members(as_jsonb(&member->value));
+			act_json_complain("states", "arrays of [column, values, state]");
+		parts = act_json_members(JsonbValueToJsonb(&member->value));
 		if (list_length(parts) != 1 && list_length(parts) != 3)
-			complain("states", "arrays of [column, values, state]");
-		test->state = as_text(&((Member *) llast(parts))->value);
+			act_json_complain("states", "arrays of [column, values, state]");
+		test->state = act_json_text(value_of(llast(parts)));
 		if (list_length(parts) == 3)
 		{
-			test->name = as_text(&((Member *) linitial(parts))->value);
+			test->name = act_json_text(value_of(linitial(parts)));
 			if (test->name == NULL)
-				complain("states", "arrays of [column, values, state]");
-			read_words(&((Member *) lsecond(parts))->value, &test->is, "states");
+				act_json_complain("states",
+								  "arrays of [column, values, state]");
+			read_words(value_of(lsecond(parts)), &test->is, "states");
 		}
 		if (test->state == NULL)
-			complain("states", "arrays of [column, values, state]");
+			act_json_complain("states", "arrays of [column, values, state]");
 		tests = lappend(tests, test);
 	}
 	return tests;
@@ -446,9 +299,9 @@ read_needs(Jsonb *json)
 	List	   *needs = NIL;
 	ListCell   *cell;
 
-	foreach(cell, members(json))
+	foreach(cell, act_json_members(json))
 		needs = lappend(needs,
-						read_texts(&((Member *) lfirst(cell))->value, "needs"));
+						act_json_read_texts(value_of(lfirst(cell)), "needs"));
 	return needs;
 }
 
@@ -459,12 +312,12 @@ read_tiers(Jsonb *json)
 	List	   *tiers = NIL;
 	ListCell   *cell;
 
-	foreach(cell, members(json))
+	foreach(cell, act_json_members(json))
 	{
-		JsonbValue *value = &((Member *) lfirst(cell))->value;
+		JsonbValue *value = value_of(lfirst(cell));
 		ActTierWord *word = palloc0(sizeof(ActTierWord));
 		ActTier		tier;
-		char	   *name = as_text(value);
+		char	   *name = act_json_text(value);
 		char	   *means = name;
 
 		if (name == NULL)
@@ -473,12 +326,13 @@ read_tiers(Jsonb *json)
 
 			if (value->type != jbvBinary ||
 				!JsonContainerIsObject(value->val.binary.data) ||
-				list_length(pair = members(as_jsonb(value))) != 1)
-				complain("tiers", "an array of words or of {\"word\": \"tier\"}");
-			name = ((Member *) linitial(pair))->key;
-			means = as_text(&((Member *) linitial(pair))->value);
+				list_length(pair = act_json_members(JsonbValueToJsonb(value))) != 1)
+				act_json_complain("tiers",
+								  "an array of words or of {\"word\": \"tier\"}");
+			name = ((ActJsonMember *) linitial(pair))->key;
+			means = act_json_text(value_of(linitial(pair)));
 			if (means == NULL || !act_tier_parse(means, strlen(means), &tier))
-				complain("tiers", "of free, premium or enterprise");
+				act_json_complain("tiers", "of free, premium or enterprise");
 		}
 		word->word = act_tracking_fold(name, strlen(name));
 		word->tier = act_tier_parse(means, strlen(means), &tier) ? (int) tier : -1;
@@ -490,9 +344,9 @@ read_tiers(Jsonb *json)
 static void
 read_tier(ActTracking *tracking, Jsonb *json)
 {
-	tracking->tier_name = get_text(json, "column");
-	tracking->tier_machine = get_text(json, "state");
-	tracking->tier_live = get_texts(json, "live");
+	tracking->tier_name = act_json_get_text(json, "column");
+	tracking->tier_machine = act_json_get_text(json, "state");
+	tracking->tier_live = act_json_get_texts(json, "live");
 }
 
 static ActRule *
@@ -504,14 +358,14 @@ read_rule(Jsonb *json)
 	ListCell   *cell;
 
 	if (!JB_ROOT_IS_OBJECT(json))
-		complain("rules", "an array of objects");
-	check_keys(json, rule_keys, "rules");
-	rule->event = get_text(json, "event");
+		act_json_complain("rules", "an array of objects");
+	act_json_check_keys(json, rule_keys, "rules");
+	rule->event = act_json_get_text(json, "event");
 	if (rule->event == NULL)
-		complain("event", "the event type of the rule");
-	rule->only = get_text(json, "only");
-	rule->optional = get_bool(json, "optional", false);
-	foreach(cell, get_texts(json, "on"))
+		act_json_complain("event", "the event type of the rule");
+	rule->only = act_json_get_text(json, "only");
+	rule->optional = act_json_get_bool(json, "optional", false);
+	foreach(cell, act_json_get_texts(json, "on"))
 	{
 		char	   *operation = act_tracking_fold(lfirst(cell),
 												  strlen(lfirst(cell)));
@@ -523,22 +377,22 @@ read_rule(Jsonb *json)
 		else if (strcmp(operation, "delete") == 0)
 			rule->operations |= ACT_ON_DELETE;
 		else
-			complain("on", "insert, update or delete");
+			act_json_complain("on", "insert, update or delete");
 	}
-	if ((part = get_container(json, "when", false)) != NULL)
+	if ((part = act_json_get_container(json, "when", false)) != NULL)
 		rule->conditions = read_conditions(part);
-	rule->changed = get_texts(json, "changed");
+	rule->changed = act_json_get_texts(json, "changed");
 	if (act_tracking_has_word(rule->changed, "*"))
 	{
 		rule->any_change = true;
 		rule->changed = NIL;
 	}
-	if (get(json, "subject", &value))
+	if (act_json_get(json, "subject", &value))
 	{
 		rule->subject_given = true;
 		rule->subject = read_fields(&value, "subject");
 	}
-	if (get(json, "metadata", &value))
+	if (act_json_get(json, "metadata", &value))
 		rule->metadata = read_fields(&value, "metadata");
 	return rule;
 }
@@ -549,9 +403,9 @@ read_conditions(Jsonb *json)
 	List	   *conditions = NIL;
 	ListCell   *cell;
 
-	foreach(cell, members(json))
+	foreach(cell, act_json_members(json))
 	{
-		Member	   *member = lfirst(cell);
+		ActJsonMember *member = lfirst(cell);
 		ActCondition *condition = palloc0(sizeof(ActCondition));
 		Jsonb	   *object;
 		JsonbValue	value;
@@ -567,9 +421,9 @@ read_conditions(Jsonb *json)
 			read_words(&member->value, &condition->is, member->key);
 			continue;
 		}
-		object = as_jsonb(&member->value);
+		object = JsonbValueToJsonb(&member->value);
 		root = &object->root;
-		check_keys(object, condition_keys, member->key);
+		act_json_check_keys(object, condition_keys, member->key);
 		if (getKeyJsonValueFromContainer(root, "from", 4, &value))
 			read_words(&value, &condition->from, "from");
 		if (getKeyJsonValueFromContainer(root, "to", 2, &value))
@@ -578,14 +432,14 @@ read_conditions(Jsonb *json)
 			read_words(&value, &condition->is, "is");
 		if (getKeyJsonValueFromContainer(root, "was", 3, &value))
 			read_words(&value, &condition->was, "was");
-		condition->changed = get_bool(object, "changed", false);
-		moved = get_text(object, "moved");
+		condition->changed = act_json_get_bool(object, "changed", false);
+		moved = act_json_get_text(object, "moved");
 		if (moved && strcmp(moved, "up") == 0)
 			condition->moved = 1;
 		else if (moved && strcmp(moved, "down") == 0)
 			condition->moved = -1;
 		else if (moved)
-			complain("moved", "up or down");
+			act_json_complain("moved", "up or down");
 	}
 	return conditions;
 }
@@ -598,10 +452,10 @@ read_fields(const JsonbValue *value, const char *where)
 	ListCell   *cell;
 
 	if (value->type != jbvBinary)
-		complain(where, "an object of fields, or an array of names");
-	foreach(cell, members(as_jsonb((JsonbValue *) value)))
+		act_json_complain(where, "an object of fields, or an array of names");
+	foreach(cell, act_json_members(JsonbValueToJsonb((JsonbValue *) value)))
 	{
-		Member	   *member = lfirst(cell);
+		ActJsonMember *member = lfirst(cell);
 		ActField   *field = palloc0(sizeof(ActField));
 
 		if (member->key)
@@ -612,8 +466,9 @@ read_fields(const JsonbValue *value, const char *where)
 		else
 		{
 			if (member->value.type != jbvString)
-				complain(where, "an object of fields, or an array of names");
-			field->name = as_text(&member->value);
+				act_json_complain(where,
+								  "an object of fields, or an array of names");
+			field->name = act_json_text(&member->value);
 			field->sources = list_make1(field->name);
 		}
 		fields = lappend(fields, field);
@@ -641,7 +496,7 @@ read_field_source(ActField *field, JsonbValue *value)
 
 	if (value->type == jbvString)
 	{
-		char	   *name = as_text(value);
+		char	   *name = act_json_text(value);
 
 		if (strncmp(name, "old.", 4) == 0)
 		{
@@ -653,42 +508,22 @@ read_field_source(ActField *field, JsonbValue *value)
 	}
 	if (value->type != jbvBinary ||
 		!JsonContainerIsObject(value->val.binary.data))
-		complain(field->name, expected);
-	object = as_jsonb(value);
+		act_json_complain(field->name, expected);
+	object = JsonbValueToJsonb(value);
 	if (getKeyJsonValueFromContainer(&object->root, "value", 5, &part))
 	{
 		field->kind = ACT_FIELD_VALUE;
-		field->value = as_jsonb(&part);
+		field->value = JsonbValueToJsonb(&part);
 		return;
 	}
 	for (i = 0; i < lengthof(kinds); i++)
-		if (get(object, kinds[i].key, &part))
+		if (act_json_get(object, kinds[i].key, &part))
 		{
 			field->kind = kinds[i].kind;
-			field->sources = read_texts(&part, field->name);
+			field->sources = act_json_read_texts(&part, field->name);
 			if (list_length(field->sources) == 1 ||
 				field->kind == ACT_FIELD_FIRST)
 				return;
 		}
-	complain(field->name, expected);
-}
-
-static void
-check_keys(Jsonb *json, const char *const *known, const char *where)
-{
-	ListCell   *cell;
-
-	foreach(cell, members(json))
-	{
-		const char *key = ((Member *) lfirst(cell))->key;
-		const char *const *try = known;
-
-		while (*try && strcmp(*try, key) != 0)
-			try++;
-		if (*try == NULL)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("unknown key \"%s\" in \"%s\"", key, where),
-					 errhint("docs/tracking.md describes columns and rules.")));
-	}
+	act_json_complain(field->name, expected);
 }
