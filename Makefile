@@ -99,13 +99,15 @@ REGRESS = \
 	event_type_values \
 	event_type_definitions \
 	descriptions \
-	feed_pages
+	feed_pages \
+	tracked_tables
 ISOLATION = \
 	definition_changes \
 	feed_snapshot \
 	new_organization \
 	partition_making \
-	same_id
+	same_id \
+	tracking_and_writing
 ifneq ($(filter $(SQL_PARTS),$(REGRESS)),)
 $(error a test is named like a part in sql/: $(filter $(SQL_PARTS),$(REGRESS)))
 endif

@@ -125,10 +125,7 @@ act_capture_truncate(PG_FUNCTION_ARGS)
 		Trigger    *trigger = &table->trigdesc->triggers[i];
 
 		if (trigger->tgfoid == function && trigger->tgnargs == 1 &&
-			(trigger->tgenabled == TRIGGER_FIRES_ALWAYS ||
-			 trigger->tgenabled == (SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA ?
-									TRIGGER_FIRES_ON_REPLICA :
-									TRIGGER_FIRES_ON_ORIGIN)))
+			act_tracking_trigger_fires(trigger))
 			capture_truncated(table, trigger->tgargs[0]);
 	}
 	act_gap_flush();
@@ -266,7 +263,7 @@ capture_truncated(Relation table, const char *argument)
 
 		if (partition->rd_rel->relkind == RELKIND_RELATION &&
 			(RelationGetRelid(partition) == RelationGetRelid(table) ||
-			 !act_tracking_trigger_has(partition, "capture_truncate")))
+			 !act_tracking_trigger_has(partition, "capture_truncate", true)))
 			(void) act_row_scan_one(partition, argument, NULL, 0, truncate_row,
 									scratch);
 		table_close(partition, NoLock);

@@ -362,7 +362,7 @@ note_unknown(Change *change)
 			len = pg_mbcliplen(text, len, 64);
 			act_gap_note(plan, psprintf("\"%.*s\" is no known %s", len, text,
 										plan->columns[column].name),
-						 psprintf("Give it a meaning: activity.track(…, rules => '{\"states\": {\"%.*s\": \"…\"}}').",
+						 psprintf("Give it a meaning: activity.track(..., rules => '{\"states\": {\"%.*s\": \"...\"}}').",
 								  len, text));
 			break;
 		}
@@ -505,7 +505,7 @@ direction(Change *change, int column)
 		act_gap_note(plan, psprintf("which is higher, \"%.*s\" or \"%.*s\"?",
 									pg_mbcliplen(old_text, old_len, 64), old_text,
 									pg_mbcliplen(new_text, new_len, 64), new_text),
-					 "Say the order: activity.track(…, rules => '{\"tiers\": [\"lowest\", …]}').");
+					 "Say the order: activity.track(..., rules => '{\"tiers\": [\"lowest\", ...]}').");
 	}
 	return change->moved;
 }

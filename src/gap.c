@@ -11,6 +11,7 @@
 
 #include "gap.h"
 #include "relation.h"
+#include "upkeep.h"
 
 #include "access/xact.h"
 #include "miscadmin.h"
@@ -99,6 +100,23 @@ act_gap_flush(void)
 		insert_gap(gap);
 		gap->changes = 0;
 	}
+}
+
+int64
+act_gap_fold(void)
+{
+	return act_upkeep_run("WITH gone AS ("
+						  "DELETE FROM _activity.gap g USING ("
+						  "SELECT tracking, reason, date_trunc('day', noticed_at) AS day"
+						  " FROM _activity.gap"
+						  " GROUP BY tracking, reason, category, tracked, database_role, day"
+						  " HAVING count(*) > 1) many"
+						  " WHERE g.tracking = many.tracking AND g.reason = many.reason"
+						  " AND date_trunc('day', g.noticed_at) = many.day RETURNING g.*)"
+						  " INSERT INTO _activity.gap SELECT tracking, category, tracked,"
+						  " reason, sum(changes)::bigint, max(noticed_at), database_role"
+						  " FROM gone GROUP BY tracking, category, tracked, reason,"
+						  " database_role, date_trunc('day', noticed_at)");
 }
 
 static Gap *

@@ -23,4 +23,8 @@ extern void act_gap_note_silence(const ActPlan *plan);
 /* Write the counts of the current statement. */
 extern void act_gap_flush(void);
 
+/* For upkeep, within upkeep.h's begin and end: one row for each day, table and
+ * reason; the rows left of those that had company. */
+extern int64 act_gap_fold(void);
+
 #endif

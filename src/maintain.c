@@ -29,6 +29,7 @@
 #include "utils/wait_event.h"
 
 #include "append_only.h"
+#include "gap.h"
 #include "maintain.h"
 #include "partition.h"
 #include "stream_trim.h"
@@ -173,6 +174,7 @@ act_maintain(TimestampTz since, int64 max_rows, ActMaintainReport report,
 		drop_months(&maintenance);
 	if (maintenance.removed)
 		act_stream_trim(report, state);
+	(void) act_gap_fold();
 	act_upkeep_end(&upkeep);
 }
 

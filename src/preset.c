@@ -115,7 +115,7 @@ act_preset_complain(Relation table, const char *category, const char *problem,
 					   columns_of(table)) :
 			 errdetail("The table's columns are %s.", columns_of(table)),
 			 name ?
-			 errhint("Name it: SELECT * FROM activity.track(%s, %s, columns => '{\"%s\": \"…\"}');",
+			 errhint("Name it: SELECT * FROM activity.track(%s, %s, columns => '{\"%s\": \"...\"}');",
 					 quote_literal_cstr(quote_qualified_identifier(get_namespace_name(RelationGetNamespace(table)),
 																   RelationGetRelationName(table))),
 					 quote_literal_cstr(category), name) : 0));

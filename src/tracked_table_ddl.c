@@ -282,7 +282,7 @@ watch_partition(RangeVar *name)
 	if (!OidIsValid(relid))
 		return;
 	partition = table_open(relid, ShareRowExclusiveLock);
-	if (act_tracking_trigger_has(partition, "capture_row"))
+	if (act_tracking_trigger_has(partition, "capture_row", false))
 		act_tracking_trigger_watch_truncate(partition);
 	table_close(partition, NoLock);
 }

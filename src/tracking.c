@@ -488,7 +488,7 @@ read_field_source(ActField *field, JsonbValue *value)
 		{"first", ACT_FIELD_FIRST}, {"old", ACT_FIELD_OLD}
 	};
 	const char *const expected =
-		"a name, \"old.\" and a name, or one of {\"value\": …}, {\"abs\": name}, "
+		"a name, \"old.\" and a name, or one of {\"value\": ...}, {\"abs\": name}, "
 		"{\"difference\": name}, {\"first\": [names]}";
 	Jsonb	   *object;
 	JsonbValue	part;

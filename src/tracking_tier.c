@@ -110,7 +110,7 @@ row_tier(const ActRow *row, ActTier *tier)
 		return true;
 	len = pg_mbcliplen(text, len, 64);
 	act_gap_note(plan, psprintf("\"%.*s\" is no known tier", len, text),
-				 psprintf("Say what it means: activity.track(…, rules => '{\"tiers\": [{\"%.*s\": \"premium\"}]}').",
+				 psprintf("Say what it means: activity.track(..., rules => '{\"tiers\": [{\"%.*s\": \"premium\"}]}').",
 						  len, text));
 	return false;
 }

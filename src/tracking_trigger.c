@@ -40,6 +40,7 @@ static Oid	find_function(const char *name);
 static void make_trigger(Relation table, const char *name, Oid function,
 						 int16 timing, int16 events, bool row, char *argument);
 static void drop_named(Relation table, const char *name, Oid function);
+static void enable_always(Oid relid, const char *name);
 static void run(const char *command);
 static char *name_of(Relation table);
 
@@ -61,16 +62,17 @@ act_tracking_trigger_make(Relation table, const char *category, char *argument)
 void
 act_tracking_trigger_replicate(Oid relid, const char *category)
 {
-	const char *const names[] = {
-		row_trigger_name(category), BEGIN_TRIGGER, END_TRIGGER, TRUNCATE_TRIGGER
-	};
-	int			i;
+	ListCell   *cell;
 
-	for (i = 0; i < lengthof(names); i++)
-		run(psprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER %s",
-					 quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
-												get_rel_name(relid)),
-					 quote_identifier(names[i])));
+	enable_always(relid, row_trigger_name(category));
+	enable_always(relid, BEGIN_TRIGGER);
+	enable_always(relid, END_TRIGGER);
+	enable_always(relid, TRUNCATE_TRIGGER);
+	if (get_rel_relkind(relid) != RELKIND_PARTITIONED_TABLE)
+		return;
+	foreach(cell, find_all_inheritors(relid, NoLock, NULL))
+		if (OidIsValid(get_trigger_oid(lfirst_oid(cell), TRUNCATE_TRIGGER, true)))
+			enable_always(lfirst_oid(cell), TRUNCATE_TRIGGER);
 }
 
 void
@@ -118,13 +120,24 @@ act_tracking_trigger_watch_truncate(Relation table)
 }
 
 bool
-act_tracking_trigger_has(Relation table, const char *function)
+act_tracking_trigger_fires(const Trigger *trigger)
+{
+	return trigger->tgenabled == TRIGGER_FIRES_ALWAYS ||
+		trigger->tgenabled ==
+		(SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA ?
+		 TRIGGER_FIRES_ON_REPLICA : TRIGGER_FIRES_ON_ORIGIN);
+}
+
+bool
+act_tracking_trigger_has(Relation table, const char *function, bool firing)
 {
 	Oid			wanted = find_function(function);
 	int			i;
 
 	for (i = 0; table->trigdesc && i < table->trigdesc->numtriggers; i++)
-		if (table->trigdesc->triggers[i].tgfoid == wanted)
+		if (table->trigdesc->triggers[i].tgfoid == wanted &&
+			(!firing ||
+			 act_tracking_trigger_fires(&table->trigdesc->triggers[i])))
 			return true;
 	return false;
 }
@@ -218,6 +231,15 @@ drop_named(Relation table, const char *name, Oid function)
 	foreach(cell, names)
 		run(psprintf("DROP TRIGGER %s ON %s",
 					 quote_identifier(lfirst(cell)), name_of(table)));
+}
+
+static void
+enable_always(Oid relid, const char *name)
+{
+	run(psprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER %s",
+				 quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
+											get_rel_name(relid)),
+				 quote_identifier(name)));
 }
 
 /* Runs as the caller, who owns the table. */

@@ -6,6 +6,7 @@
 #define ACT_TRACKING_TRIGGER_H
 
 #include "utils/rel.h"
+#include "utils/reltrigger.h"
 
 /*
  * Makes the row trigger of a category, in the place of one that is there, and
@@ -24,7 +25,12 @@ extern void act_tracking_trigger_drop(Relation table);
 /* The partitions of a tracked table see their own TRUNCATE, too. */
 extern void act_tracking_trigger_watch_truncate(Relation table);
 
+/* Whether a trigger fires in this session, by its ENABLE and the session's
+ * replication role. */
+extern bool act_tracking_trigger_fires(const Trigger *trigger);
+
 /* Whether the table has a trigger that runs _activity.<function>. */
-extern bool act_tracking_trigger_has(Relation table, const char *function);
+extern bool act_tracking_trigger_has(Relation table, const char *function,
+									 bool firing);
 
 #endif

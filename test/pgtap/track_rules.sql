@@ -1,7 +1,7 @@
 -- track() finds out or says what is wrong, and rules do what they say.
 \set ON_ERROR_STOP 1
 BEGIN;
-SELECT plan(59);
+SELECT plan(61);
 SET LOCAL client_min_messages = error;
 
 CREATE TABLE seen (id uuid);
@@ -41,7 +41,7 @@ SELECT is(fails($$SELECT activity.track('a', 'membership')$$, 'detail'),
 	'Looked for user_id, member_id, profile_id, person_id, user, member. The table''s columns are group_no, person, level.',
 	'lists what it looked for and what there is');
 SELECT is(fails($$SELECT activity.track('a', 'membership', '{"member": "person"}')$$, 'hint'),
-	'Name it: SELECT * FROM activity.track(''public.a'', ''membership'', columns => ''{"organization": "…"}'');',
+	'Name it: SELECT * FROM activity.track(''public.a'', ''membership'', columns => ''{"organization": "..."}'');',
 	'shows the call to make');
 SELECT is(fails($$SELECT activity.track('a', 'membership', '{"member": "persona"}')$$),
 	'cannot track table "a" as "membership": it has no column "persona" for "member"', 'a column that is not there');
@@ -155,6 +155,12 @@ SAVEPOINT s;
 UPDATE m SET status = 'oddest';
 ROLLBACK TO s;
 SELECT is((SELECT gaps FROM activity.tracked WHERE tracked = 'm'::regclass), 2::bigint, 'not what is rolled back');
+DO $$BEGIN PERFORM activity.maintain(); END$$;
+SELECT is((SELECT count(*) || ' ' || sum(changes) FROM _activity.gap WHERE tracked = 'public.seats'), '1 1', 'maintain() leaves what is alone');
+UPDATE m SET status = 'odd';
+UPDATE m SET status = 'odder';
+DO $$BEGIN PERFORM activity.maintain(); END$$;
+SELECT is((SELECT count(*) || ' ' || sum(changes) FROM _activity.gap WHERE tracked = 'public.m'), '2 4', 'and folds the same ones');
 UPDATE m SET org_id = NULL;
 SELECT is(said(), '{membership.removed: Member was removed}', 'a row that leaves its organization');
 INSERT INTO m VALUES (NULL, 'u', 'a', 'active');
