@@ -192,6 +192,13 @@ open_section(ActFeedScan *scan, Oid relid)
 
 	if (heap == NULL)
 		return NULL;
+	if (heap->rd_rel->relkind != RELKIND_RELATION ||
+		RelationGetDescr(heap)->natts != ACT_EVENT_COLUMNS)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("partition \"%s\" is not a table like the others",
+						RelationGetRelationName(heap)),
+				 errhint("Partitions are made by activity.maintain().")));
 	if (RelationGetNumberOfBlocks(heap) == 0)
 	{
 		/* That there is nothing has been read, too. */
