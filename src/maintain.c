@@ -326,7 +326,6 @@ static void
 choose(Maintenance *maintenance, ActMonth month, int64 rows)
 {
 	ActNewPartition *new;
-	char	   *name = act_partition_name(month);
 
 	if (maintenance->months_left <= 0 ||
 		act_partition_covers(maintenance->partitions, month))
@@ -334,10 +333,11 @@ choose(Maintenance *maintenance, ActMonth month, int64 rows)
 	if (rows > maintenance->rows_left &&
 		maintenance->rows_left < maintenance->max_rows)
 		return;
-	if (OidIsValid(act_upkeep_table(name)))
+	if (act_partition_name_is_taken(month))
 	{
 		maintenance->report(maintenance->state, "skip",
-							psprintf("_activity.%s is no partition", name), -1);
+							psprintf("_activity.%s is the name of something else",
+									 act_partition_name(month)), -1);
 		return;
 	}
 	new = palloc0(sizeof(ActNewPartition));

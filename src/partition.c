@@ -78,6 +78,18 @@ act_partition_name(ActMonth month)
 	return psprintf("event_%04d_%02d", month / 12, month % 12 + 1);
 }
 
+bool
+act_partition_name_is_taken(ActMonth month)
+{
+	char	   *name = act_partition_name(month);
+
+	for (int i = 0; i < lengthof(indexes); i++)
+		if (OidIsValid(act_upkeep_table(psprintf("%s_%s", name,
+												 indexes[i].suffix))))
+			return true;
+	return OidIsValid(act_upkeep_table(name));
+}
+
 List *
 act_partition_list(void)
 {
@@ -302,7 +314,7 @@ make_ahead(ActMonth first, ActMonth last)
 		int64		rows;
 
 		if (act_partition_covers(partitions, month) ||
-			OidIsValid(act_upkeep_table(act_partition_name(month))))
+			act_partition_name_is_taken(month))
 			continue;
 		rows = count_default(act_partition_start(month),
 							 act_partition_start(month + 1), SETUP_ROWS + 1);

@@ -20,6 +20,9 @@ extern ActMonth act_partition_month(TimestampTz time);
 extern char *act_partition_start(ActMonth month);
 extern char *act_partition_name(ActMonth month);
 
+/* Is something there that has the name of its table, or of one of its indexes? */
+extern bool act_partition_name_is_taken(ActMonth month);
+
 /* An attached partition with bounds; DT_NOBEGIN, DT_NOEND where it has none. */
 typedef struct ActPartition
 {

@@ -2,7 +2,7 @@
 -- moves rows into months of their own, and nothing that can be recorded is lost.
 \set ON_ERROR_STOP 1
 BEGIN;
-SELECT plan(20);
+SELECT plan(21);
 SELECT activity.set_tier('org', 'premium');
 
 CREATE TEMPORARY VIEW month AS
@@ -96,9 +96,14 @@ DO $$ BEGIN
 END $$;
 SELECT results_eq(
 	$$ SELECT action, object FROM activity.maintain() $$,
-	$$ SELECT 'skip', format('_activity.%s is no partition',
+	$$ SELECT 'skip', format('_activity.%s is the name of something else',
 		pg_temp.name_of(now() - interval '30 months')) $$,
 	'a table that has the name of a month is left alone');
+DO $$ BEGIN
+	EXECUTE format('ALTER TABLE _activity.%s RENAME TO other', pg_temp.name_of(now() - interval '30 months'));
+	EXECUTE format('CREATE INDEX %s_type ON _activity.other ((1))', pg_temp.name_of(now() - interval '30 months'));
+END $$;
+SELECT is((SELECT action FROM activity.maintain()), 'skip', 'so is an index');
 SELECT throws_ok($$ SELECT activity.maintain(max_rows => 0) $$, '22023', NULL,
 	'max_rows must be positive');
 
