@@ -124,7 +124,7 @@ COMMENT ON FUNCTION activity.authenticate_connection(text) IS
 	'whose secret this is; errors: 28P01 for one that is not valid, AC021 for a revoked one, 42501 when the tier was lost, AC008 when the membership was';
 
 CREATE VIEW activity.connections WITH (security_barrier) AS
-SELECT c.id AS connection_id, o.id AS organization, c.member, c.label,
+SELECT c.id AS connection_id, o.id COLLATE "default" AS organization, c.member, c.label,
 	c.last_four, c.created_at, c.rotated_at, c.last_used_at,
 	CASE WHEN c.revoked_at IS NULL THEN 'active' ELSE 'revoked' END AS status,
 	c.revoked_at

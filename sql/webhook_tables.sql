@@ -27,7 +27,7 @@ CREATE TABLE _activity.webhook_endpoint (
 	                            DEFAULT pg_catalog.nextval('_activity.webhook_endpoint_key'),
 	id              uuid        NOT NULL UNIQUE DEFAULT pg_catalog.gen_random_uuid(),
 	organization    integer     NOT NULL,
-	url             text        NOT NULL COLLATE "C",
+	url             text        NOT NULL,
 	event_types     text[],              -- null: every one but webhook.*
 	description     text,
 	created_at      timestamptz NOT NULL,
@@ -152,7 +152,7 @@ CREATE SEQUENCE _activity.webhook_test_number;
 CREATE TABLE _activity.connection (
 	id           uuid        PRIMARY KEY DEFAULT pg_catalog.gen_random_uuid(),
 	organization integer     NOT NULL,
-	member       text        NOT NULL COLLATE "C",
+	member       text        NOT NULL,
 	label        text,
 	digest       bytea       NOT NULL UNIQUE, -- sha256 of the secret
 	last_four    text        NOT NULL,

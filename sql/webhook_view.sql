@@ -1,7 +1,7 @@
 -- Webhooks: what people see.
 
 CREATE VIEW activity.webhook_endpoints WITH (security_barrier) AS
-SELECT e.id AS endpoint_id, o.id AS organization, e.url, e.event_types, e.description,
+SELECT e.id AS endpoint_id, o.id COLLATE "default" AS organization, e.url, e.event_types, e.description,
 	CASE WHEN e.disabled_at IS NOT NULL THEN 'disabled'
 		 WHEN s.quarantined_at IS NOT NULL THEN 'quarantined'
 		 ELSE 'active' END AS status,
@@ -22,7 +22,7 @@ COMMENT ON VIEW activity.webhook_endpoints IS
 
 CREATE VIEW activity.webhook_deliveries WITH (security_barrier) AS
 SELECT _activity.webhook_delivery_id(d.endpoint, d.position, d.created_at) AS delivery_id,
-	e.id AS endpoint_id, o.id AS organization, d.event AS event_id,
+	e.id AS endpoint_id, o.id COLLATE "default" AS organization, d.event AS event_id,
 	CASE WHEN d.position < 0 THEN 'webhook.test'
 		 ELSE d.type::activity.event_type::text END AS event_type,
 	d.created_at,
@@ -47,7 +47,7 @@ LEFT JOIN LATERAL (
 	SELECT (s.in_flight[i + 4] >> 32)::integer AS attempt,
 		timestamptz '2000-01-01 00:00:00+00' + s.in_flight[i + 3] * interval '1 microsecond' AS lease_until
 	FROM generate_series(1, cardinality(s.in_flight), 6) i
-	WHERE s.in_flight[i] = d.position) flight ON true
+	WHERE s.in_flight[i] = d.position LIMIT 1) flight ON true
 LEFT JOIN LATERAL (
 	SELECT count(*) AS attempts, max(t.attempt) AS last,
 		bool_or(t.status_code BETWEEN 200 AND 299) AS delivered,
@@ -61,7 +61,7 @@ COMMENT ON VIEW activity.webhook_deliveries IS
 
 CREATE VIEW activity.webhook_attempts WITH (security_barrier) AS
 SELECT _activity.webhook_delivery_id(d.endpoint, d.position, d.created_at) AS delivery_id,
-	e.id AS endpoint_id, o.id AS organization, d.event AS event_id, t.attempt,
+	e.id AS endpoint_id, o.id COLLATE "default" AS organization, d.event AS event_id, t.attempt,
 	t.claimed_at AS sent_at, t.reported_at, t.status_code, t.error, t.duration,
 	t.retry_after, t.response_body, t.probe, t.claimed_at IS NULL AS late
 FROM _activity.webhook_attempt t

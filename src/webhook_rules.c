@@ -332,10 +332,11 @@ fail(WebhookState *state, WebhookEndpoint *endpoint, AttemptClass class,
 
 	if (probe)
 	{
-		int			doublings = Min(++state->probes, 16);
+		double		wait;
 
-		state->probe_at = with_jitter(now, Min(PROBE_FIRST * pow(2, doublings),
-											   PROBE_LONGEST));
+		state->probes++;
+		wait = PROBE_FIRST * pow(2, Min(state->probes, 16));
+		state->probe_at = with_jitter(now, Min(wait, PROBE_LONGEST));
 	}
 	else if (state->failures >= QUARANTINE_FAILURES &&
 			 state->quarantined_at == DT_NOBEGIN)
