@@ -107,7 +107,13 @@ ISOLATION = \
 	new_organization \
 	partition_making \
 	same_id \
-	tracking_and_writing
+	tracking_and_writing \
+	webhook_claim_claim \
+	webhook_claim_disable \
+	webhook_delete_report \
+	webhook_publish_claim \
+	webhook_report_expiry \
+	webhook_rotate_claim
 ifneq ($(filter $(SQL_PARTS),$(REGRESS)),)
 $(error a test is named like a part in sql/: $(filter $(SQL_PARTS),$(REGRESS)))
 endif

@@ -148,7 +148,7 @@ visit(Claim *claim, int32 key)
 	visit.endpoint = act_store_endpoint(key);
 	(void) act_store_read_state(key, state);
 	act_store_forget_wakes(key);
-	if (visit.endpoint != NULL)
+	if (visit.endpoint != NULL && !visit.endpoint->deleted)
 		settle_flights(&visit);
 	if (visit.endpoint == NULL || visit.endpoint->deleted)
 		state->ready_at = DT_NOEND;
@@ -200,7 +200,12 @@ settle_flights(Visit *visit)
 
 		/* Of the last flight moved to i, we have been there. */
 		if (attempts != NIL)
-			act_rules_settle(state, visit->endpoint, i, linitial(attempts), now);
+		{
+			WebhookAttempt *attempt = linitial(attempts);
+
+			act_rules_settle(state, visit->endpoint, i, attempt,
+							 Min(attempt->reported_at, now));
+		}
 		else if (flight->lease_until <= now)
 			act_rules_expire(state, i, now);
 	}

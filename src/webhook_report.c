@@ -53,6 +53,7 @@ act_report_delivery(PG_FUNCTION_ARGS)
 
 	PreventCommandIfReadOnly("activity.report_delivery()");
 	read_arguments(fcinfo, &attempt, &created_at);
+	locked = act_store_try_lock(attempt.endpoint);
 	endpoint = act_store_endpoint(attempt.endpoint);
 	if (endpoint == NULL ||
 		!act_store_delivery(attempt.endpoint, attempt.position, created_at, &delivery))
@@ -63,7 +64,6 @@ act_report_delivery(PG_FUNCTION_ARGS)
 															PG_GETARG_DATUM(0)))),
 				 errhint("Deliveries come from activity.claim_deliveries(); old ones are dropped by retention.")));
 
-	locked = act_store_try_lock(attempt.endpoint);
 	(void) act_store_read_state(attempt.endpoint, &state);
 	flight = find_flight(&state, &attempt);
 	attempt.reported_at = now;
@@ -83,7 +83,7 @@ act_report_delivery(PG_FUNCTION_ARGS)
 	act_store_add_attempt(&attempt);
 	if (flight < 0)
 		report_late(endpoint, &attempt, delivery.created_at, now);
-	else if (locked)
+	else if (locked && !endpoint->deleted)
 	{
 		act_rules_settle(&state, endpoint, flight, &attempt, now);
 		state.ready_at = now;

@@ -13,8 +13,8 @@
 /*
  * Settles one flight by what was reported of it, under the endpoint's lock:
  * takes it out of the state, moves the endpoint's health, puts the delivery
- * where it belongs now, and records what happened.  Changes *endpoint when it
- * disables it.  The caller writes the state.
+ * where it belongs now, and records what happened.  now: when it was reported.
+ * Changes *endpoint when it disables it.  The caller writes the state.
  */
 extern void act_rules_settle(WebhookState *state, WebhookEndpoint *endpoint,
 							 int flight, const WebhookAttempt *attempt,
