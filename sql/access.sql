@@ -216,7 +216,9 @@ END
 $$;
 
 -- The role that runs CREATE EXTENSION owns the private tables, so that it can
--- dump and restore them, and has every right.
+-- dump and restore them, and has every right. Views stay a superuser's: whoever
+-- reads one runs the functions in it. What else the owner of a table can make
+-- others run, the C code doesn't (relation.c).
 DO $$
 DECLARE
 	r record;
@@ -225,15 +227,16 @@ BEGIN
 		SELECT c.oid::regclass AS name, c.relkind
 		FROM pg_catalog.pg_class c
 		WHERE c.relnamespace = '_activity'::regnamespace
-		  AND c.relkind IN ('r', 'p', 'S', 'v')
+		  AND c.relkind IN ('r', 'p', 'S')
 	LOOP
 		EXECUTE pg_catalog.format('ALTER %s %s OWNER TO @extowner@',
-			CASE r.relkind WHEN 'S' THEN 'SEQUENCE' WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END,
+			CASE r.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END,
 			r.name);
 	END LOOP;
 END
 $$;
 ALTER SCHEMA _activity OWNER TO @extowner@;
+GRANT SELECT ON _activity.retention_of TO @extowner@;
 
 -- What runs with its owner's rights and touches those tables gets the same owner:
 -- in a trusted extension functions belong to a superuser, and a trigger that

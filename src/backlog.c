@@ -86,8 +86,7 @@ ActBacklog *
 act_backlog_open(Snapshot snapshot)
 {
 	ActBacklog *backlog = palloc0(sizeof(ActBacklog));
-	Relation	parent = table_open(act_relation_oid(ACT_REL_EVENT),
-									AccessShareLock);
+	Relation	parent = act_relation_open(ACT_REL_EVENT, AccessShareLock);
 	PartitionDesc partitions = RelationGetPartitionDesc(parent, true);
 	AttrNumber	key = ACT_EVENT_XID;
 
@@ -100,6 +99,7 @@ act_backlog_open(Snapshot snapshot)
 		Oid			index;
 
 		partition->rel = table_open(partitions->oids[i], AccessShareLock);
+		act_relation_check(partition->rel, ACT_REL_EVENT);
 		index = act_stream_index(partition->rel, 1, &key);
 		if (!OidIsValid(index))
 			ereport(ERROR,

@@ -146,4 +146,13 @@ act_compat_estate(Relation rel)
 #define act_compat_primary_key(relation) RelationGetPrimaryKeyIndex(relation)
 #endif
 
+/* 18 allows NOT NULL of rows that were not looked at (a379061a22a). */
+#if PG_VERSION_NUM >= 180000
+#define act_compat_is_not_null(desc, i) \
+	(TupleDescAttr(desc, i)->attnotnull && \
+	 TupleDescCompactAttr(desc, i)->attnullability != ATTNULLABLE_INVALID)
+#else
+#define act_compat_is_not_null(desc, i) (TupleDescAttr(desc, i)->attnotnull)
+#endif
+
 #endif

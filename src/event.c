@@ -63,7 +63,6 @@ typedef struct Target
 	EState	   *estate;
 	ResultRelInfo *info;
 	bool		pushed;			/* a snapshot, to be popped */
-	ActUser		user;			/* to become again */
 } Target;
 
 static Batch batch;
@@ -93,8 +92,7 @@ act_event_init(void)
 void
 act_event_write(const ActEvent *event)
 {
-	Relation	parent = table_open(act_relation_oid(ACT_REL_EVENT),
-									RowExclusiveLock);
+	Relation	parent = act_relation_open(ACT_REL_EVENT, RowExclusiveLock);
 	Datum		values[ACT_EVENT_COLUMNS];
 	bool		nulls[ACT_EVENT_COLUMNS];
 
@@ -120,8 +118,7 @@ act_event_write(const ActEvent *event)
 bool
 act_event_write_once(const ActEvent *event)
 {
-	Relation	parent = table_open(act_relation_oid(ACT_REL_EVENT),
-									RowExclusiveLock);
+	Relation	parent = act_relation_open(ACT_REL_EVENT, RowExclusiveLock);
 	Target		target;
 	TupleTableSlot *slot;
 	bool		inserted;
@@ -185,7 +182,7 @@ act_event_flush(void)
 	if (batch.count == 0 || batch.owner != GetCurrentSubTransactionId())
 		return;
 
-	parent = table_open(act_relation_oid(ACT_REL_EVENT), RowExclusiveLock);
+	parent = act_relation_open(ACT_REL_EVENT, RowExclusiveLock);
 	while (first < batch.count)
 	{
 		Oid			partition = lock_partition(parent, batch.times[first]);
@@ -348,13 +345,8 @@ open_target(Target *target, Oid partition, bool speculative)
 {
 	target->rel = table_open(partition, NoLock);
 
-	/* Rows are formed for the parent; only a hand-made partition differs. */
-	if (RelationGetDescr(target->rel)->natts != ACT_EVENT_COLUMNS)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("partition \"%s\" has columns of its own",
-						RelationGetRelationName(target->rel)),
-				 errhint("Partitions are made by activity.maintain().")));
+	/* Rows are formed for the parent; a partition made by hand may differ. */
+	act_relation_check(target->rel, ACT_REL_EVENT);
 
 	/* At PRE_COMMIT no snapshot is active. */
 	target->pushed = !ActiveSnapshotSet();
@@ -364,13 +356,12 @@ open_target(Target *target, Oid partition, bool speculative)
 	target->info = makeNode(ResultRelInfo);
 	InitResultRelInfo(target->info, target->rel, 1, NULL, 0);
 	ExecOpenIndices(target->info, speculative);
-	act_relation_become_owner(target->rel, &target->user);
+	act_relation_check_target(target->info);
 }
 
 static void
 close_target(Target *target)
 {
-	act_relation_become(&target->user);
 	ExecCloseIndices(target->info);
 	ExecResetTupleTable(target->estate->es_tupleTable, false);
 	FreeExecutorState(target->estate);

@@ -132,7 +132,7 @@ list_months(ActFeedScan *scan)
 	PartitionBoundInfo bounds;
 	Oid			spare;
 
-	scan->parent = table_open(act_relation_oid(ACT_REL_EVENT), AccessShareLock);
+	scan->parent = act_relation_open(ACT_REL_EVENT, AccessShareLock);
 	partitions = RelationGetPartitionDesc(scan->parent, true);
 	spare = get_default_oid_from_partdesc(partitions);
 	if (OidIsValid(spare))
@@ -192,13 +192,7 @@ open_section(ActFeedScan *scan, Oid relid)
 
 	if (heap == NULL)
 		return NULL;
-	if (heap->rd_rel->relkind != RELKIND_RELATION ||
-		RelationGetDescr(heap)->natts != ACT_EVENT_COLUMNS)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("partition \"%s\" is not a table like the others",
-						RelationGetRelationName(heap)),
-				 errhint("Partitions are made by activity.maintain().")));
+	act_relation_check(heap, ACT_REL_EVENT);
 	if (RelationGetNumberOfBlocks(heap) == 0)
 	{
 		/* That there is nothing has been read, too. */

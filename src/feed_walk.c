@@ -20,6 +20,7 @@
 
 #include "compat.h"
 #include "feed_walk.h"
+#include "relation.h"
 
 #define COLUMNS_MAX 3
 #define WITHIN_KEYS_MAX (COLUMNS_MAX + 1)
@@ -55,6 +56,7 @@ act_walk_open(Relation heap, Oid index, Snapshot snapshot,
 
 	walk->heap = heap;
 	walk->index = index_open(index, AccessShareLock);
+	act_relation_check_index(walk->index, heap, "");
 	walk->snapshot = snapshot;
 	walk->direction = direction;
 	walk->organization = organization;

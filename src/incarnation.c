@@ -96,8 +96,7 @@ act_incarnation_identity(void)
 static uint64
 look(bool *exists, bool *is_final)
 {
-	Relation	rel = table_open(act_relation_oid(ACT_REL_INCARNATION),
-								 AccessShareLock);
+	Relation	rel = act_relation_open(ACT_REL_INCARNATION, AccessShareLock);
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
 	TableScanDesc scan = table_beginscan(rel, SnapshotSelf, 0, NULL);
 	ActIdentity self = act_incarnation_identity();

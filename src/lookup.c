@@ -54,8 +54,7 @@ ActLookup *
 act_lookup_open(Snapshot snapshot)
 {
 	ActLookup  *lookup = palloc0(sizeof(ActLookup));
-	Relation	parent = table_open(act_relation_oid(ACT_REL_EVENT),
-									AccessShareLock);
+	Relation	parent = act_relation_open(ACT_REL_EVENT, AccessShareLock);
 	PartitionDesc partitions = RelationGetPartitionDesc(parent, true);
 	PartitionBoundInfo bounds = partitions->boundinfo;
 
@@ -182,6 +181,7 @@ open_part(ActLookup *lookup, Part *part)
 		return;
 	old = MemoryContextSwitchTo(lookup->context);
 	part->rel = table_open(part->relid, AccessShareLock);
+	act_relation_check(part->rel, ACT_REL_EVENT);
 	index = act_stream_index(part->rel, lengthof(key), key);
 	if (!OidIsValid(index))
 		ereport(ERROR,

@@ -94,7 +94,7 @@ act_organization_find(const char *id, int len)
 		return 0;
 
 	copy = pnstrdup(id, len);
-	rel = table_open(act_relation_oid(ACT_REL_ORGANIZATION), AccessShareLock);
+	rel = act_relation_open(ACT_REL_ORGANIZATION, AccessShareLock);
 	key = find_dirty(rel, copy, &certain, &ours);
 	table_close(rel, AccessShareLock);
 	if (key != 0 && certain)
@@ -122,7 +122,7 @@ act_organization_intern(const char *id, int len)
 				 errhint("An organization's id has 1 to %d bytes.", ID_MAX)));
 
 	copy = pnstrdup(id, len);
-	rel = table_open(act_relation_oid(ACT_REL_ORGANIZATION), RowExclusiveLock);
+	rel = act_relation_open(ACT_REL_ORGANIZATION, RowExclusiveLock);
 	key = find_dirty(rel, copy, &certain, &ours);
 	if (key == 0 || !certain)
 	{
@@ -138,8 +138,7 @@ act_organization_intern(const char *id, int len)
 char *
 act_organization_id(int32 key)
 {
-	Relation	rel = table_open(act_relation_oid(ACT_REL_ORGANIZATION),
-								 AccessShareLock);
+	Relation	rel = act_relation_open(ACT_REL_ORGANIZATION, AccessShareLock);
 	SnapshotData dirty;
 	ScanKeyData scankey;
 	SysScanDesc scan;
@@ -149,7 +148,7 @@ act_organization_id(int32 key)
 	InitDirtySnapshot(dirty);
 	ScanKeyInit(&scankey, 1, BTEqualStrategyNumber, F_INT4EQ,
 				Int32GetDatum(key));
-	scan = systable_beginscan(rel, act_relation_oid(ACT_REL_ORGANIZATION_KEY_IDX),
+	scan = systable_beginscan(rel, act_relation_index(ACT_REL_ORGANIZATION_KEY_IDX, rel),
 							  true, &dirty, 1, &scankey);
 	if (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
@@ -243,7 +242,7 @@ find_dirty(Relation rel, const char *id, bool *certain, bool *ours)
 	ScanKeyInit(&scankey, 2, BTEqualStrategyNumber, F_TEXTEQ,
 				CStringGetTextDatum(id));
 	scankey.sk_collation = C_COLLATION_OID;
-	scan = systable_beginscan(rel, act_relation_oid(ACT_REL_ORGANIZATION_ID_IDX),
+	scan = systable_beginscan(rel, act_relation_index(ACT_REL_ORGANIZATION_ID_IDX, rel),
 							  true, &dirty, 1, &scankey);
 	while (!*certain && HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{

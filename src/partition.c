@@ -29,6 +29,7 @@
 
 #include "append_only.h"
 #include "partition.h"
+#include "relation.h"
 #include "upkeep.h"
 
 /* Set-up functions move no more rows than that; maintain() does. */
@@ -93,7 +94,7 @@ act_partition_name_is_taken(ActMonth month)
 List *
 act_partition_list(void)
 {
-	Relation	event = table_open(act_upkeep_table("event"), AccessShareLock);
+	Relation	event = act_relation_open(ACT_REL_EVENT, AccessShareLock);
 	PartitionDesc descriptor = RelationGetPartitionDesc(event, true);
 	PartitionBoundInfo bounds = descriptor->boundinfo;
 	List	   *list = NIL;

@@ -116,10 +116,8 @@ act_progress_covers(const ActProgress *progress, uint64 xid,
 void
 act_progress_read(Snapshot snapshot, ActProgress *progress)
 {
-	Relation	rel = table_open(act_relation_oid(ACT_REL_PUBLICATION),
-								 AccessShareLock);
-	Relation	index = index_open(act_relation_oid(ACT_REL_PUBLICATION_PKEY),
-								   AccessShareLock);
+	Relation	rel = act_relation_open(ACT_REL_PUBLICATION, AccessShareLock);
+	Relation	index = act_relation_open_index(ACT_REL_PUBLICATION_PKEY, rel);
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
 	IndexScanDesc scan = act_compat_index_beginscan(rel, index, snapshot, 0);
 
@@ -236,10 +234,8 @@ shot_datum(const ActShot *shot)
 static void
 clean(int64 below)
 {
-	Relation	rel = table_open(act_relation_oid(ACT_REL_PUBLICATION),
-								 RowExclusiveLock);
-	Relation	index = index_open(act_relation_oid(ACT_REL_PUBLICATION_PKEY),
-								   AccessShareLock);
+	Relation	rel = act_relation_open(ACT_REL_PUBLICATION, RowExclusiveLock);
+	Relation	index = act_relation_open_index(ACT_REL_PUBLICATION_PKEY, rel);
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
 	Snapshot	snapshot = GetActiveSnapshot();
 	IndexScanDesc scan = act_compat_index_beginscan(rel, index, snapshot, 1);

@@ -278,10 +278,12 @@ open_batch(Batch *batch, Snapshot snapshot)
 		batch->sends = false;
 
 	batch->rel = table_open(batch->segment.relid, RowExclusiveLock);
+	act_relation_check(batch->rel, ACT_REL_STREAM);
 	batch->estate = act_compat_estate(batch->rel);
 	batch->info = makeNode(ResultRelInfo);
 	InitResultRelInfo(batch->info, batch->rel, 1, NULL, 0);
 	ExecOpenIndices(batch->info, false);
+	act_relation_check_target(batch->info);
 	batch->bulk = GetBulkInsertState();
 }
 

@@ -5,50 +5,84 @@
  * OIDs are looked up by name, because a dump, pg_upgrade, or DROP and CREATE
  * EXTENSION change them, and remembered until one of the relations is
  * invalidated, because the recording path asks for several per event.
+ *
+ * The tables are their owner's, who restores dumps and need not be a superuser;
+ * but we read them without a look at their types, and write them as whoever
+ * records, a superuser or the background worker among them.  So an altered
+ * table is refused before it is touched, and neither triggers nor checks nor
+ * expressions of indexes run.
  */
 #include "activity.h"
 
+#include <ctype.h>
+
 #include "access/table.h"
 #include "access/tableam.h"
+#include "access/transam.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
 #include "executor/executor.h"
-#include "miscadmin.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
+#include "utils/partcache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
 #include "compat.h"
+#include "event.h"
 #include "relation.h"
+#include "stream.h"
 
-static const char *const names[ACT_REL_COUNT] = {
-	[ACT_REL_EVENT] = "event",
-	[ACT_REL_EVENT_DEFAULT] = "event_default",
-	[ACT_REL_ORGANIZATION] = "organization",
-	[ACT_REL_ORGANIZATION_ID_IDX] = "organization_id_idx",
-	[ACT_REL_ORGANIZATION_KEY_IDX] = "organization_key_idx",
-	[ACT_REL_ORGANIZATION_KEY] = "organization_key",
-	[ACT_REL_ORGANIZATION_TIER] = "organization_tier",
-	[ACT_REL_ORGANIZATION_TIER_PKEY] = "organization_tier_pkey",
-	[ACT_REL_ORGANIZATION_TIER_NUMBER] = "organization_tier_number",
-	[ACT_REL_FEATURE_OVERRIDE] = "feature_override",
-	[ACT_REL_FEATURE_OVERRIDE_PKEY] = "feature_override_pkey",
-	[ACT_REL_INCARNATION] = "incarnation",
-	[ACT_REL_SEGMENT] = "segment",
-	[ACT_REL_STREAM] = "stream",
-	[ACT_REL_STREAM_ANCHOR] = "stream_anchor",
-	[ACT_REL_STREAM_ANCHOR_PKEY] = "stream_anchor_pkey",
-	[ACT_REL_EXPIRY] = "expiry",
-	[ACT_REL_EXPIRY_PKEY] = "expiry_pkey",
-	[ACT_REL_PUBLICATION] = "publication",
-	[ACT_REL_PUBLICATION_PKEY] = "publication_pkey",
-	[ACT_REL_GAP] = "gap"
+/*
+ * Tables with their columns, which are
+ *
+ *		i int4, l int8, t text, u uuid, z timestamptz, x xid8, j jsonb, b bytea,
+ *		o bool, s pg_snapshot, v interval, a text[], n int8[],
+ *		e four bytes by value (an enum),
+ *
+ * and in capitals if not null; indexes with the numbers of their columns;
+ * sequences.
+ */
+static const struct
+{
+	const char *name;
+	const char *columns;
+}			relations[ACT_REL_COUNT] = {
+	[ACT_REL_EVENT] = {"event", "UZXlIIiitttTJjJ"},
+	[ACT_REL_EVENT_DEFAULT] = {"event_default", "UZXlIIiitttTJjJ"},
+	[ACT_REL_ORGANIZATION] = {"organization", "IT"},
+	[ACT_REL_ORGANIZATION_ID_IDX] = {"organization_id_idx", "21"},
+	[ACT_REL_ORGANIZATION_KEY_IDX] = {"organization_key_idx", "1"},
+	[ACT_REL_ORGANIZATION_KEY] = {"organization_key", NULL},
+	[ACT_REL_ORGANIZATION_TIER] = {"organization_tier", "ILEZ"},
+	[ACT_REL_ORGANIZATION_TIER_PKEY] = {"organization_tier_pkey", "12"},
+	[ACT_REL_ORGANIZATION_TIER_NUMBER] = {"organization_tier_number", NULL},
+	[ACT_REL_FEATURE_OVERRIDE] = {"feature_override", "TE"},
+	[ACT_REL_FEATURE_OVERRIDE_PKEY] = {"feature_override_pkey", "1"},
+	[ACT_REL_INCARNATION] = {"incarnation", "ILLL"},
+	[ACT_REL_SEGMENT] = {"segment", "IIZLLLL"},
+	[ACT_REL_STREAM] = {"stream", "LIIUB"},
+	[ACT_REL_STREAM_ANCHOR] = {"stream_anchor", "ILIB"},
+	[ACT_REL_STREAM_ANCHOR_PKEY] = {"stream_anchor_pkey", "12"},
+	[ACT_REL_EXPIRY] = {"expiry", "IZ"},
+	[ACT_REL_EXPIRY_PKEY] = {"expiry_pkey", "1"},
+	[ACT_REL_PUBLICATION] = {"publication", "LZIISsxu"},
+	[ACT_REL_PUBLICATION_PKEY] = {"publication_pkey", "1"},
+	[ACT_REL_GAP] = {"gap", "UTTTLZt"}
 };
 
 /* InvalidOid: not looked up since the last invalidation. */
 static Oid	oids[ACT_REL_COUNT];
 
 static void forget(Datum arg, Oid relid);
+static void check_parent(Relation rel, const char *columns, char strategy,
+						 AttrNumber column);
+static bool has_columns(Relation rel, const char *columns);
+static bool is_of_type(Form_pg_attribute column, char letter);
+static bool is_plain(Node *node);
+pg_noreturn static void refuse(Relation rel);
 
 void
 act_relation_init(void)
@@ -74,31 +108,207 @@ act_relation_oid(ActRelation which)
 		Oid			oid = InvalidOid;
 
 		if (OidIsValid(namespace))
-			oid = get_relname_relid(names[which], namespace);
+			oid = get_relname_relid(relations[which].name, namespace);
 		if (!OidIsValid(oid))
 			ereport(ERROR,
 					(errcode(ERRCODE_UNDEFINED_TABLE),
 					 errmsg("extension \"activity\" is not installed in this database"),
 					 errdetail("Relation \"_activity.%s\" does not exist.",
-							   names[which]),
+							   relations[which].name),
 					 errhint("Run CREATE EXTENSION activity CASCADE.")));
 		oids[which] = oid;
 	}
 	return oids[which];
 }
 
+Relation
+act_relation_open(ActRelation which, LOCKMODE lock)
+{
+	Relation	rel = table_open(act_relation_oid(which), lock);
+
+	if (which == ACT_REL_EVENT)
+		check_parent(rel, relations[which].columns, PARTITION_STRATEGY_RANGE,
+					 ACT_EVENT_OCCURRED_AT);
+	else if (which == ACT_REL_STREAM)
+		check_parent(rel, relations[which].columns, PARTITION_STRATEGY_LIST,
+					 ACT_STREAM_SEGMENT);
+	else
+		act_relation_check(rel, which);
+	return rel;
+}
+
+Relation
+act_relation_open_index(ActRelation which, Relation table)
+{
+	Relation	index = index_open(act_relation_oid(which), AccessShareLock);
+
+	act_relation_check_index(index, table, relations[which].columns);
+	return index;
+}
+
+Oid
+act_relation_index(ActRelation which, Relation table)
+{
+	Relation	index = act_relation_open_index(which, table);
+	Oid			oid = RelationGetRelid(index);
+
+	index_close(index, NoLock);
+	return oid;
+}
+
+void
+act_relation_check(Relation rel, ActRelation like)
+{
+	act_relation_check_columns(rel, relations[like].columns);
+}
+
+void
+act_relation_check_columns(Relation rel, const char *columns)
+{
+	if (rel->rd_rel->relkind != RELKIND_RELATION || !has_columns(rel, columns))
+		refuse(rel);
+}
+
+/* A parent's bounds are those of one column, by range or by list. */
+static void
+check_parent(Relation rel, const char *columns, char strategy, AttrNumber column)
+{
+	PartitionKey key;
+
+	if (rel->rd_rel->relkind != RELKIND_PARTITIONED_TABLE ||
+		!has_columns(rel, columns))
+		refuse(rel);
+	key = RelationGetPartitionKey(rel);
+	if (key->strategy != strategy || key->partnatts != 1 ||
+		key->partattrs[0] != column)
+		refuse(rel);
+}
+
+static bool
+has_columns(Relation rel, const char *columns)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+
+	if (desc->natts != strlen(columns))
+		return false;
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute column = TupleDescAttr(desc, i);
+
+		if (column->attisdropped ||
+			!is_of_type(column, pg_ascii_tolower(columns[i])) ||
+			(isupper((unsigned char) columns[i]) &&
+			 !act_compat_is_not_null(desc, i)))
+			return false;
+	}
+	return true;
+}
+
+static bool
+is_of_type(Form_pg_attribute column, char letter)
+{
+	switch (letter)
+	{
+		case 'i':
+			return column->atttypid == INT4OID;
+		case 'l':
+			return column->atttypid == INT8OID;
+		case 't':
+			return column->atttypid == TEXTOID;
+		case 'u':
+			return column->atttypid == UUIDOID;
+		case 'z':
+			return column->atttypid == TIMESTAMPTZOID;
+		case 'x':
+			return column->atttypid == XID8OID;
+		case 'j':
+			return column->atttypid == JSONBOID;
+		case 'b':
+			return column->atttypid == BYTEAOID;
+		case 'o':
+			return column->atttypid == BOOLOID;
+		case 's':
+			return column->atttypid == PG_SNAPSHOTOID;
+		case 'v':
+			return column->atttypid == INTERVALOID;
+		case 'a':
+			return column->atttypid == TEXTARRAYOID;
+		case 'n':
+			return column->atttypid == INT8ARRAYOID;
+		default:
+			return column->attlen == 4 && column->attbyval;
+	}
+}
+
+void
+act_relation_check_index(Relation index, Relation table, const char *keys)
+{
+	Form_pg_index form = index->rd_index;
+	bool		same = form->indrelid == RelationGetRelid(table) &&
+		index->rd_rel->relam == BTREE_AM_OID &&
+		form->indnkeyatts >= strlen(keys);
+
+	for (int i = 0; same && keys[i] != '\0'; i++)
+		same = form->indkey.values[i] == keys[i] - '0';
+	if (!same)
+		refuse(index);
+}
+
+void
+act_relation_check_target(ResultRelInfo *target)
+{
+	for (int i = 0; i < target->ri_NumIndices; i++)
+	{
+		IndexInfo  *info = target->ri_IndexRelationInfo[i];
+
+		if (info->ii_Expressions != NIL || info->ii_ExclusionOps != NULL ||
+			!is_plain((Node *) info->ii_Predicate))
+			refuse(target->ri_IndexRelationDescs[i]);
+	}
+}
+
+/* Nothing, or built-in comparisons of columns with constants. */
+static bool
+is_plain(Node *node)
+{
+	ListCell   *cell;
+
+	if (node == NULL || IsA(node, Var) || IsA(node, Const))
+		return true;
+	if (IsA(node, OpExpr))
+		return ((OpExpr *) node)->opfuncid < FirstGenbkiObjectId &&
+			is_plain((Node *) ((OpExpr *) node)->args);
+	if (!IsA(node, List))
+		return false;
+	foreach(cell, (List *) node)
+	{
+		if (!is_plain(lfirst(cell)))
+			return false;
+	}
+	return true;
+}
+
+static void
+refuse(Relation rel)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("\"_activity.%s\" is not as the extension made it",
+					RelationGetRelationName(rel)),
+			 errhint("Undo what ALTER TABLE, CREATE INDEX or a restore has changed there.")));
+}
+
 void
 act_relation_insert(ActRelation which, Datum *values, bool *nulls)
 {
-	Relation	rel = table_open(act_relation_oid(which), RowExclusiveLock);
+	Relation	rel = act_relation_open(which, RowExclusiveLock);
 	EState	   *estate = act_compat_estate(rel);
 	ResultRelInfo *target = makeNode(ResultRelInfo);
 	TupleTableSlot *slot = table_slot_create(rel, &estate->es_tupleTable);
 	int			columns = RelationGetDescr(rel)->natts;
 	bool		pushed = false;
-	ActUser		user;
 
-	/* At PRE_COMMIT no snapshot is active; functions of an index want one. */
+	/* At PRE_COMMIT no snapshot is active; unique indexes want one. */
 	if (!ActiveSnapshotSet())
 	{
 		PushActiveSnapshot(GetTransactionSnapshot());
@@ -106,14 +316,13 @@ act_relation_insert(ActRelation which, Datum *values, bool *nulls)
 	}
 	InitResultRelInfo(target, rel, 1, NULL, 0);
 	ExecOpenIndices(target, false);
+	act_relation_check_target(target);
 
 	memcpy(slot->tts_values, values, columns * sizeof(Datum));
 	memcpy(slot->tts_isnull, nulls, columns * sizeof(bool));
 	ExecStoreVirtualTuple(slot);
-	act_relation_become_owner(rel, &user);
 	table_tuple_insert(rel, slot, estate->es_output_cid, 0, NULL);
 	act_compat_insert_index_tuples(target, slot, estate, false, NULL);
-	act_relation_become(&user);
 
 	ExecCloseIndices(target);
 	ExecResetTupleTable(estate->es_tupleTable, false);
@@ -121,23 +330,4 @@ act_relation_insert(ActRelation which, Datum *values, bool *nulls)
 	if (pushed)
 		PopActiveSnapshot();
 	table_close(rel, NoLock);
-}
-
-/*
- * An index may compute something by a function of the table's owner, and that
- * must not run as whoever happens to record.  As VACUUM does it.
- */
-void
-act_relation_become_owner(Relation rel, ActUser *former)
-{
-	GetUserIdAndSecContext(&former->id, &former->context);
-	SetUserIdAndSecContext(rel->rd_rel->relowner,
-						   former->context | SECURITY_RESTRICTED_OPERATION |
-						   SECURITY_LOCAL_USERID_CHANGE);
-}
-
-void
-act_relation_become(const ActUser *former)
-{
-	SetUserIdAndSecContext(former->id, former->context);
 }

@@ -7,6 +7,8 @@
 
 #include "postgres.h"
 
+#include "nodes/execnodes.h"
+#include "storage/lockdefs.h"
 #include "utils/relcache.h"
 
 typedef enum ActRelation
@@ -39,23 +41,28 @@ typedef enum ActRelation
 extern Oid	act_relation_oid(ActRelation which);
 
 /*
- * Inserts a row, into the indexes, too.  Neither triggers nor CHECK constraints
- * run: they could only be somebody's who planted them there.
+ * Opens a table, or an index, or tells its OID, which must lie on the given
+ * table; throws 55000 unless it is as the extension made it.  A partition is
+ * checked against its parent.
  */
-extern void act_relation_insert(ActRelation which, Datum *values, bool *nulls);
+extern Relation act_relation_open(ActRelation which, LOCKMODE lock);
+extern Relation act_relation_open_index(ActRelation which, Relation table);
+extern Oid	act_relation_index(ActRelation which, Relation table);
+extern void act_relation_check(Relation rel, ActRelation like);
 
 /*
- * Whoever writes to one of our tables does it as its owner, between these two;
- * an error sets the user back along with the (sub)transaction.
+ * The same by the columns' types, a letter each (relation.c), in capitals where
+ * they are not null, and by the numbers of an index's first columns, as digits.
  */
-typedef struct ActUser
-{
-	Oid			id;
-	int			context;
-} ActUser;
+extern void act_relation_check_columns(Relation rel, const char *columns);
+extern void act_relation_check_index(Relation index, Relation table,
+									 const char *keys);
 
-extern void act_relation_become_owner(Relation rel, ActUser *former);
-extern void act_relation_become(const ActUser *former);
+/* Throws if inserting into a table's open indexes would run code of its owner. */
+extern void act_relation_check_target(ResultRelInfo *target);
+
+/* Inserts a row as COPY does, indexes and all; no trigger, no default. */
+extern void act_relation_insert(ActRelation which, Datum *values, bool *nulls);
 
 extern void act_relation_init(void);
 

@@ -69,8 +69,7 @@ ActStreamReader *
 act_stream_open(Snapshot snapshot)
 {
 	ActStreamReader  *stream = palloc0(sizeof(ActStreamReader));
-	Relation	parent = table_open(act_relation_oid(ACT_REL_STREAM),
-									AccessShareLock);
+	Relation	parent = act_relation_open(ACT_REL_STREAM, AccessShareLock);
 	PartitionDesc partitions = RelationGetPartitionDesc(parent, true);
 	PartitionBoundInfo bounds = partitions->boundinfo;
 
@@ -286,6 +285,8 @@ open_place(ActStreamReader *stream, Place *place)
 		return;
 	old = MemoryContextSwitchTo(stream->context);
 	place->rel = table_open(place->relid, AccessShareLock);
+	act_relation_check(place->rel,
+					   is_anchor ? ACT_REL_STREAM_ANCHOR : ACT_REL_STREAM);
 	index = is_anchor ? act_relation_oid(ACT_REL_STREAM_ANCHOR_PKEY) :
 		act_stream_index(place->rel, 2, key);
 	if (!OidIsValid(index))
@@ -295,6 +296,8 @@ open_place(ActStreamReader *stream, Place *place)
 						RelationGetRelationName(place->rel)),
 				 errhint("Create a unique index on its columns (organization, position).")));
 	place->index = index_open(index, AccessShareLock);
+	if (is_anchor)
+		act_relation_check_index(place->index, place->rel, "12");
 	place->slot = table_slot_create(place->rel, NULL);
 	MemoryContextSwitchTo(old);
 }
@@ -389,8 +392,7 @@ compare_segments(const void *a, const void *b)
 static void
 read_segments(ActStreamReader *stream)
 {
-	Relation	rel = table_open(act_relation_oid(ACT_REL_SEGMENT),
-								 AccessShareLock);
+	Relation	rel = act_relation_open(ACT_REL_SEGMENT, AccessShareLock);
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
 	TableScanDesc scan = table_beginscan(rel, stream->snapshot, 0, NULL);
 	int			room = 16;

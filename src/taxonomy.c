@@ -28,6 +28,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
+#include "relation.h"
 #include "suggestion.h"
 #include "taxonomy.h"
 
@@ -416,6 +417,7 @@ load_definitions(Definitions *loaded)
 	if (OidIsValid(definitions_relid))
 	{
 		relation = table_open(definitions_relid, AccessShareLock);
+		act_relation_check_columns(relation, "ITttATt");
 		scan = systable_beginscan(relation, InvalidOid, false, NULL, 0, NULL);
 		loaded->by_code = palloc(room * sizeof(ActEventType));
 		while (HeapTupleIsValid(tuple = systable_getnext(scan)))

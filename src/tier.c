@@ -91,10 +91,8 @@ act_tier_get(int32 organization)
 
 	if (organization == 0)
 		return tier;
-	rel = table_open(act_relation_oid(ACT_REL_ORGANIZATION_TIER),
-					 AccessShareLock);
-	index = index_open(act_relation_oid(ACT_REL_ORGANIZATION_TIER_PKEY),
-					   AccessShareLock);
+	rel = act_relation_open(ACT_REL_ORGANIZATION_TIER, AccessShareLock);
+	index = act_relation_open_index(ACT_REL_ORGANIZATION_TIER_PKEY, rel);
 	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT4EQ,
 				Int32GetDatum(organization));
 	scan = systable_beginscan_ordered(rel, index, GetActiveSnapshot(), 1, &key);
@@ -143,8 +141,7 @@ act_tier_parse(const char *name, int len, ActTier *tier)
 static ActTier
 needed(const char *feature)
 {
-	Relation	rel = table_open(act_relation_oid(ACT_REL_FEATURE_OVERRIDE),
-								 AccessShareLock);
+	Relation	rel = act_relation_open(ACT_REL_FEATURE_OVERRIDE, AccessShareLock);
 	ScanKeyData key;
 	SysScanDesc scan;
 	HeapTuple	tuple;
@@ -157,7 +154,7 @@ needed(const char *feature)
 	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_TEXTEQ,
 				CStringGetTextDatum(feature));
 	key.sk_collation = TupleDescAttr(RelationGetDescr(rel), 0)->attcollation;
-	scan = systable_beginscan(rel, act_relation_oid(ACT_REL_FEATURE_OVERRIDE_PKEY),
+	scan = systable_beginscan(rel, act_relation_index(ACT_REL_FEATURE_OVERRIDE_PKEY, rel),
 							  true, GetActiveSnapshot(), 1, &key);
 	if (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{

@@ -161,8 +161,7 @@ begin(Verification *v, FunctionCallInfo fcinfo)
 static TimestampTz
 read_expiry(int32 organization)
 {
-	Relation	rel = table_open(act_relation_oid(ACT_REL_EXPIRY),
-								 AccessShareLock);
+	Relation	rel = act_relation_open(ACT_REL_EXPIRY, AccessShareLock);
 	ScanKeyData key;
 	SysScanDesc scan;
 	HeapTuple	tuple;
@@ -171,7 +170,7 @@ read_expiry(int32 organization)
 
 	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT4EQ,
 				Int32GetDatum(organization));
-	scan = systable_beginscan(rel, act_relation_oid(ACT_REL_EXPIRY_PKEY), true,
+	scan = systable_beginscan(rel, act_relation_index(ACT_REL_EXPIRY_PKEY, rel), true,
 							  GetActiveSnapshot(), 1, &key);
 	tuple = systable_getnext(scan);
 	if (HeapTupleIsValid(tuple))

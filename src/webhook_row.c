@@ -23,7 +23,19 @@
 #include "utils/timestamp.h"
 
 #include "compat.h"
+#include "relation.h"
 #include "webhook_row.h"
+
+/* The tables and their columns, as relation.h writes them. */
+static const char *const tables[][2] = {
+	{"webhook_endpoint", "IUITatZztz"},
+	{"webhook_secret", "ILTZz"},
+	{"webhook_delivery", "LZIIUOt"},
+	{"webhook_attempt", "LZIIziOvvtt"},
+	{"webhook_state", "ILLZZLZIIIzzzzN"},
+	{"webhook_retry", "IIZLLZIII"},
+	{"webhook_wake", "IL"}
+};
 
 static Oid
 find(const char *name)
@@ -48,8 +60,18 @@ Relation
 act_row_open(const char *table, LOCKMODE lock)
 {
 	Oid			oid = find(table);
+	Relation	rel = OidIsValid(oid) ? try_table_open(oid, lock) : NULL;
 
-	return OidIsValid(oid) ? try_table_open(oid, lock) : NULL;
+	if (rel == NULL)
+		return NULL;
+	for (int i = 0; i < lengthof(tables); i++)
+		if (strncmp(table, tables[i][0], strlen(tables[i][0])) == 0)
+		{
+			act_relation_check_columns(rel, tables[i][1]);
+			return rel;
+		}
+	act_relation_check(rel, ACT_REL_EVENT);
+	return rel;
 }
 
 void
@@ -62,6 +84,7 @@ act_row_begin(ActRowScan *scan, Relation rel, const char *index,
 		elog(ERROR, "table of index \"_activity.%s\" does not exist", index);
 	scan->rel = rel;
 	scan->index = index_open(oid, AccessShareLock);
+	act_relation_check_index(scan->index, rel, "");
 	scan->snapshot = RegisterSnapshot(GetLatestSnapshot());
 	scan->scan = systable_beginscan_ordered(rel, scan->index, scan->snapshot,
 											nkeys, keys);
@@ -101,6 +124,7 @@ act_row_begin_write(ActRowWriter *writer, Relation rel)
 	writer->info = makeNode(ResultRelInfo);
 	InitResultRelInfo(writer->info, rel, 1, NULL, 0);
 	ExecOpenIndices(writer->info, false);
+	act_relation_check_target(writer->info);
 	writer->slot = table_slot_create(rel, &writer->estate->es_tupleTable);
 }
 

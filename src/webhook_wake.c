@@ -26,6 +26,7 @@
 #include "utils/timestamp.h"
 
 #include "compat.h"
+#include "relation.h"
 #include "webhook_row.h"
 #include "webhook_store.h"
 
@@ -77,6 +78,7 @@ act_store_forget_wakes(int32 endpoint)
 	ItemPointer tid;
 	int			invisible = 0;
 
+	act_relation_check_index(index, rel, "1");
 	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(endpoint));
 	index_rescan(scan, &key, 1, NULL, 0);
 	while (invisible < INVISIBLE_MAX &&
@@ -124,6 +126,7 @@ next_of(const char *table, const char *index_name, AttrNumber ready_column,
 	int32		current = after;
 	int			invisible = 0;
 
+	act_relation_check_index(index, rel, "1");
 	scan->xs_want_itup = true;	/* the key, also of what is invisible */
 	start_after(scan, after);
 	while (found == 0 && index_getnext_tid(scan, ForwardScanDirection) != NULL)

@@ -91,8 +91,11 @@ run_as('owner', q{
 	DO $$ DECLARE t regclass; BEGIN
 		FOR t IN SELECT oid FROM pg_class WHERE relnamespace = '_activity'::regnamespace AND relkind = 'r'
 		LOOP
-			EXECUTE format('CREATE INDEX ON %s (public.trapped(%I))', t, (SELECT attname FROM pg_attribute
-				WHERE attrelid = t AND attnum = 1));
+			-- Where C code writes, such an index is refused (pgtap/hostile_owner.sql).
+			IF t IN ('_activity.retention_rule'::regclass, '_activity.event_type_definition'::regclass) THEN
+				EXECUTE format('CREATE INDEX ON %s (public.trapped(%I))', t, (SELECT attname FROM pg_attribute
+					WHERE attrelid = t AND attnum = 1));
+			END IF;
 			EXECUTE format('CREATE TRIGGER trap BEFORE INSERT OR UPDATE OR DELETE ON %s FOR EACH ROW EXECUTE FUNCTION public.trap()', t);
 			EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER trap', t);
 		END LOOP;
