@@ -72,7 +72,6 @@ FROM bench.above t JOIN bench.above f USING (of_indexes, operation)
 WHERE NOT of_indexes AND f.variant = 'floor'
   AND t.variant ~ '^(tracked|plpgsql)'
 GROUP BY t.number, t.title ORDER BY t.number;
-
 \echo
 \echo '### Bytes per event'
 \echo
