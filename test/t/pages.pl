@@ -1,0 +1,98 @@
+# What the pages show works: every SQL block of README.md and of the tutorial runs,
+# in order, and prints what stands below it; every make goal exists.
+use strict;
+use warnings;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+# The blocks of a page: [language, text, line], in order.
+sub blocks
+{
+	my ($page) = @_;
+	my (@found, $block);
+	open my $in, '<', $page or die "$page: $!";
+	while (my $line = <$in>)
+	{
+		if ($line !~ /^```(\w*)$/)
+		{
+			$block->[1] .= $line if $block;
+		}
+		elsif ($block)
+		{
+			push @found, $block;
+			undef $block;
+		}
+		else
+		{
+			$block = [ $1, '', $. + 1 ];
+		}
+	}
+	die "$page: a block does not end" if $block;
+	return @found;
+}
+
+# Without what differs from run to run: times, ids, and thus widths.
+sub plain
+{
+	my ($text) = @_;
+	$text =~ s/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?[+-]\d\d/TIME/g;
+	$text =~ s/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/UUID/g;
+	$text =~ s/-{2,}/-/g;
+	$text =~ s/ +/ /g;
+	$text =~ s/^ | $//mg;
+	$text =~ s/^\(\d+ rows?\)\n//mg;
+	$text =~ s/\n*\z/\n/;
+	return $text;
+}
+
+# A whole database for each page, as its reader would begin.
+sub check_page
+{
+	my ($node, $page) = @_;
+	my ($database) = lc($page) =~ /(\w+)\.md$/;
+	my $printed = '';
+	$node->safe_psql('postgres', "CREATE DATABASE $database");
+	foreach my $block (blocks($page))
+	{
+		my ($language, $text, $line) = @$block;
+		my $where = "$page:$line";
+		if ($language eq 'sql')
+		{
+			my $error;
+			my $status = $node->psql($database, $text,
+				stdout => \$printed, stderr => \$error,
+				extra_params => [ '-P', 'format=aligned', '-P', 'tuples_only=off' ]);
+			is($status, 0, "$where runs") or diag($error);
+		}
+		elsif ($language eq '')
+		{
+			my ($wanted, $got) = (plain($text), plain($printed));
+			is(substr($got, -length $wanted), $wanted, "$where prints so");
+		}
+		elsif ($language eq 'sh')
+		{
+			foreach my $goal ($text =~ /\bmake (?:\w+=\S+ )*([a-z][\w-]*)(?!\S)/g)
+			{
+				is(system("make -n $goal >/dev/null 2>&1"), 0, "$where: make $goal");
+			}
+		}
+		else
+		{
+			ok($language =~ /^(?:json|text)$/, "$where is of a kind that need not run");
+		}
+	}
+	return;
+}
+
+like(join('', (split /^/, slurp_file('README.md'))[ 0 .. 31 ]),
+	qr/^ membership\.role_changed \|/m, 'a row of the feed is on the first page');
+
+my $node = PostgreSQL::Test::Cluster->new('main');
+$node->init;
+$node->start;
+foreach my $page ('README.md', 'docs/tutorial.md')
+{
+	check_page($node, $page);
+}
+done_testing();
