@@ -29,7 +29,7 @@ OBJS = \
 	src/feed_page.o \
 	src/feed_scan.o \
 	src/feed_search.o \
-	src/feed_stream.o \
+	src/feed_list.o \
 	src/feed_values.o \
 	src/feed_walk.o \
 	src/gap.o \

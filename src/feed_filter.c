@@ -28,6 +28,7 @@
 static void list_rest(ActValues *types);
 static int	compare_codes(const void *a, const void *b);
 static void sort_codes(ActValues *values);
+static bool has_code(const ActValues *values, int32 code);
 static void subtract(ActValues *values, const ActValues *excluded);
 static void read_actor(ActFeedFilter *filter, text *actor);
 static void read_subject(ActFeedFilter *filter, text *subject);
@@ -193,15 +194,26 @@ sort_codes(ActValues *values)
 	values->count = kept;
 }
 
+/* Whether the list, or all but the list, has this code. */
+static bool
+has_code(const ActValues *values, int32 code)
+{
+	bool		listed = values->count > 0 &&
+		bsearch(&code, values->list, values->count, sizeof(int32),
+				compare_codes) != NULL;
+
+	return listed != values->negated;
+}
+
 static void
 subtract(ActValues *values, const ActValues *excluded)
 {
+	ActValues	listed = *excluded;
 	int			kept = 0;
 
+	listed.negated = false;
 	for (int i = 0; i < values->count; i++)
-		if (excluded->count == 0 ||
-			bsearch(&values->list[i], excluded->list, excluded->count,
-					sizeof(int32), compare_codes) == NULL)
+		if (!has_code(&listed, values->list[i]))
 			values->list[kept++] = values->list[i];
 	values->count = kept;
 }
@@ -318,13 +330,22 @@ act_feed_filter_until(ActFeedFilter *filter, TimestampTz time)
 		filter->high = bound;
 }
 
-/* Hashes collide, and search is asked of the heap alone. */
+/*
+ * Hashes collide, an intersection may not have asked every index, and search is
+ * asked of the row alone.
+ */
 bool
 act_feed_filter_takes(const ActFeedFilter *filter, TupleTableSlot *row)
 {
 	bool		isnull;
 	Datum		datum;
 
+	if (!act_values_any(&filter->types))
+	{
+		datum = slot_getattr(row, ACT_EVENT_TYPE, &isnull);
+		if (!has_code(&filter->types, DatumGetInt32(datum)))
+			return false;
+	}
 	if (filter->actor != NULL)
 	{
 		datum = slot_getattr(row, ACT_EVENT_ACTOR_ID, &isnull);

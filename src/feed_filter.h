@@ -9,7 +9,7 @@
 #include "utils/array.h"
 
 #include "feed_search.h"
-#include "feed_stream.h"
+#include "feed_list.h"
 
 /* The filter arguments, which feed, feed_page and feed_count begin with. */
 #define ACT_FEED_ARG_ORGANIZATION	0

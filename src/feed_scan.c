@@ -46,8 +46,8 @@ typedef struct Section
 	MemoryContext context;		/* everything in here */
 	Relation	heap;
 	ActSource	source;
-	ActStream  *stream;
-	bool		passed;			/* the stream's posting was given away */
+	ActList    *list;
+	bool		passed;			/* the list's posting was given away */
 	IndexFetchTableData *fetch;
 	TupleTableSlot *slot;
 } Section;
@@ -76,7 +76,7 @@ static void list_months(ActFeedScan *scan);
 static TimestampTz bound_time(PartitionBoundInfo bounds, int i);
 static Section *open_section(ActFeedScan *scan, Oid relid);
 static void find_indexes(Section *section);
-static ActStream *open_stream(ActFeedScan *scan, const ActSource *source);
+static ActList *open_list(ActFeedScan *scan, const ActSource *source);
 static void close_section(Section *section);
 static void refresh(Section *section);
 static Section *next_section(ActFeedScan *scan);
@@ -146,7 +146,7 @@ list_months(ActFeedScan *scan)
 		for (int i = 0; i <= bounds->ndatums; i++)
 		{
 			int			at = ScanDirectionIsForward(scan->direction) ?
-				i : bounds->ndatums - i;
+			i : bounds->ndatums - i;
 			Month	   *month = &scan->months[scan->nmonths];
 
 			month->from = bound_time(bounds, at - 1);
@@ -214,7 +214,7 @@ open_section(ActFeedScan *scan, Oid relid)
 	section->source.high = filter->high;
 	section->source.batch = scan->expected;
 	find_indexes(section);
-	section->stream = open_stream(scan, &section->source);
+	section->list = open_list(scan, &section->source);
 	MemoryContextSwitchTo(old);
 	return section;
 }
@@ -263,14 +263,14 @@ find_indexes(Section *section)
 }
 
 /*
- * The filters as streams: the subject first, because it is the one with the
+ * The filters as lists: the subject first, because it is the one with the
  * fewest events, and nothing else is opened where that finds none.
  */
-static ActStream *
-open_stream(ActFeedScan *scan, const ActSource *source)
+static ActList *
+open_list(ActFeedScan *scan, const ActSource *source)
 {
 	const ActFeedFilter *filter = scan->filter;
-	ActStream  *stream = NULL;
+	ActList    *list = NULL;
 	const ActValues *values[] = {&filter->subjects, &filter->actors,
 	&filter->types};
 	static const ActIndex indexes[] = {ACT_INDEX_SUBJECT, ACT_INDEX_ACTOR,
@@ -278,28 +278,28 @@ open_stream(ActFeedScan *scan, const ActSource *source)
 
 	for (int i = 0; i < lengthof(values); i++)
 	{
-		if (values[i]->negated || (stream != NULL && !stream->valid))
+		if (values[i]->negated || (list != NULL && !list->valid))
 			continue;
-		if (stream == NULL)
-			stream = act_stream_values(source, indexes[i], values[i]);
+		if (list == NULL)
+			list = act_list_values(source, indexes[i], values[i]);
 		else
-			stream = act_stream_both(stream,
-									 act_stream_values(source, indexes[i],
-													   values[i]));
+			list = act_list_both(list,
+								 act_list_values(source, indexes[i],
+												 values[i]));
 	}
 	if (filter->types.negated && filter->types.count > 0 &&
-		(stream == NULL || stream->valid))
-		stream = act_stream_without(source, stream, &filter->types,
-									&scan->patience);
-	if (stream == NULL)
-		stream = act_stream_one(source, ACT_INDEX_KEY, 0);
-	return stream;
+		(list == NULL || list->valid))
+		list = act_list_without(source, list, &filter->types,
+								&scan->patience);
+	if (list == NULL)
+		list = act_list_one(source, ACT_INDEX_KEY, 0);
+	return list;
 }
 
 static void
 close_section(Section *section)
 {
-	section->stream->close(section->stream);
+	section->list->close(section->list);
 	if (section->fetch != NULL)
 	{
 		table_index_fetch_end(section->fetch);
@@ -321,7 +321,7 @@ refresh(Section *section)
 	if (section == NULL || !section->passed)
 		return;
 	old = MemoryContextSwitchTo(section->context);
-	section->stream->advance(section->stream);
+	section->list->advance(section->list);
 	section->passed = false;
 	MemoryContextSwitchTo(old);
 }
@@ -334,7 +334,7 @@ next_section(ActFeedScan *scan)
 
 	refresh(spare);
 	refresh(scan->month);
-	while (scan->month == NULL || !scan->month->stream->valid)
+	while (scan->month == NULL || !scan->month->list->valid)
 	{
 		if (scan->month != NULL)
 			close_section(scan->month);
@@ -344,11 +344,11 @@ next_section(ActFeedScan *scan)
 		scan->month = open_section(scan, scan->months[scan->next_month].relid);
 		scan->next_month++;
 	}
-	if (spare == NULL || !spare->stream->valid)
+	if (spare == NULL || !spare->list->valid)
 		return scan->month;
 	if (scan->month == NULL ||
-		act_id_order(scan->direction, &spare->stream->at.id,
-					 &scan->month->stream->at.id) < 0)
+		act_id_order(scan->direction, &spare->list->at.id,
+					 &scan->month->list->at.id) < 0)
 		return spare;
 	return scan->month;
 }
@@ -360,7 +360,7 @@ act_feed_scan_next(ActFeedScan *scan)
 
 	while (!scan->stopped && (section = next_section(scan)) != NULL)
 	{
-		ActPosting *posting = &section->stream->at;
+		ActPosting *posting = &section->list->at;
 		MemoryContext old;
 		bool		found;
 
@@ -455,7 +455,7 @@ act_feed_scan_count(const ActFeedFilter *filter)
 	return count;
 }
 
-/* Counts what a single stream has: everything, or one type. */
+/* Counts what a single list has: everything, or one type. */
 static int64
 count_postings(const ActFeedFilter *filter)
 {
@@ -479,28 +479,28 @@ count_postings(const ActFeedFilter *filter)
 
 /*
  * As an index-only scan does it: the heap is not asked about pages on which all
- * is visible.  The stream stands on a pinned index page meanwhile, so that
+ * is visible.  The list stands on a pinned index page meanwhile, so that
  * VACUUM can't give the row's place to another in between.
  */
 static int64
 count_section(Section *section)
 {
-	ActStream  *stream = section->stream;
+	ActList    *list = section->list;
 	Buffer		map = InvalidBuffer;
 	int64		count = 0;
 
-	while (stream->valid)
+	while (list->valid)
 	{
-		BlockNumber block = ItemPointerGetBlockNumber(&stream->at.tid);
+		BlockNumber block = ItemPointerGetBlockNumber(&list->at.tid);
 
 		if (VM_ALL_VISIBLE(section->heap, block, &map))
 		{
 			PredicateLockPage(section->heap, block, section->source.snapshot);
 			count++;
 		}
-		else if (fetch_row(section, &stream->at))
+		else if (fetch_row(section, &list->at))
 			count++;
-		stream->advance(stream);
+		list->advance(list);
 	}
 	if (BufferIsValid(map))
 		ReleaseBuffer(map);

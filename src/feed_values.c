@@ -1,6 +1,6 @@
 /*
  * feed_values.c
- *		Postings of several values of one index, merged into one stream.
+ *		Postings of several values of one index, merged into one list.
  *
  * A family of eight event types over two years of months would cost 8 * 24
  * descents if every type had a scan of its own.  Here one walk passes over all
@@ -14,7 +14,7 @@
 #include "lib/binaryheap.h"
 #include "miscadmin.h"
 
-#include "feed_stream.h"
+#include "feed_list.h"
 
 #define BATCH_LEAST 16
 #define BATCH_MOST 1024
@@ -33,9 +33,9 @@ typedef struct Run
 	bool		more;			/* the index has more behind the last item */
 } Run;
 
-typedef struct ValuesStream
+typedef struct ValuesList
 {
-	ActStream	base;
+	ActList		base;
 	ActWalk    *walk;
 	const ActValues *values;
 	int			batch;
@@ -44,58 +44,58 @@ typedef struct ValuesStream
 	int			space;
 	binaryheap *heap;			/* of the runs, the earliest posting on top */
 	ScanDirection direction;
-} ValuesStream;
+} ValuesList;
 
 static bool is_listed(const ActValues *values, int32 value);
-static bool first_wanted(const ValuesStream *stream, int32 *value);
-static bool next_wanted(const ValuesStream *stream, int32 *value);
-static bool wanted_from(const ValuesStream *stream, int32 from, int32 *value);
-static void descend(ValuesStream *stream, int32 value, const pg_uuid_t *from);
-static void load(ValuesStream *stream);
-static void load_each(ValuesStream *stream);
-static Run *add_run(ValuesStream *stream, int32 value);
+static bool first_wanted(const ValuesList *list, int32 *value);
+static bool next_wanted(const ValuesList *list, int32 *value);
+static bool wanted_from(const ValuesList *list, int32 from, int32 *value);
+static void descend(ValuesList *list, int32 value, const pg_uuid_t *from);
+static void load(ValuesList *list);
+static void load_each(ValuesList *list);
+static Run *add_run(ValuesList *list, int32 value);
 static void append(Run *run, const ActPosting *posting);
-static void refill(ValuesStream *stream, Run *run, const pg_uuid_t *from,
+static void refill(ValuesList *list, Run *run, const pg_uuid_t *from,
 				   bool inclusive);
 static bool is_full(const Run *run, int batch, const ActPosting *posting);
-static void settle(ValuesStream *stream);
+static void settle(ValuesList *list);
 static int	compare_runs(Datum a, Datum b, void *arg);
-static void show_top(ValuesStream *stream);
-static void advance_values(ActStream *base);
-static void seek_values(ActStream *base, const pg_uuid_t *target);
-static void close_values(ActStream *base);
+static void show_top(ValuesList *list);
+static void advance_values(ActList *base);
+static void seek_values(ActList *base, const pg_uuid_t *target);
+static void close_values(ActList *base);
 
-ActStream *
-act_stream_values(const ActSource *source, ActIndex index,
-				  const ActValues *values)
+ActList *
+act_list_values(const ActSource *source, ActIndex index,
+				const ActValues *values)
 {
-	ValuesStream *stream;
+	ValuesList *list;
 
 	if (!values->negated && values->count == 1)
-		return act_stream_one(source, index, values->list[0]);
+		return act_list_one(source, index, values->list[0]);
 
-	stream = palloc0(sizeof(ValuesStream));
-	stream->base.source = source;
-	stream->base.advance = advance_values;
-	stream->base.seek = seek_values;
-	stream->base.close = close_values;
-	stream->direction = source->direction;
-	stream->values = values;
-	stream->batch = Min(Max(source->batch, BATCH_LEAST), BATCH_MOST);
-	stream->walk = act_walk_open(source->heap, source->indexes[index],
-								 source->snapshot, source->direction,
-								 source->organization);
+	list = palloc0(sizeof(ValuesList));
+	list->base.source = source;
+	list->base.advance = advance_values;
+	list->base.seek = seek_values;
+	list->base.close = close_values;
+	list->direction = source->direction;
+	list->values = values;
+	list->batch = Min(Max(source->batch, BATCH_LEAST), BATCH_MOST);
+	list->walk = act_walk_open(source->heap, source->indexes[index],
+							   source->snapshot, source->direction,
+							   source->organization);
 	if (ScanDirectionIsForward(source->direction) && index != ACT_INDEX_TYPE)
-		load_each(stream);
+		load_each(list);
 	else
-		load(stream);
-	stream->heap = binaryheap_allocate(Max(stream->nruns, 1), compare_runs,
-									   &stream->direction);
-	for (int i = 0; i < stream->nruns; i++)
-		binaryheap_add_unordered(stream->heap, PointerGetDatum(stream->runs[i]));
-	binaryheap_build(stream->heap);
-	show_top(stream);
-	return &stream->base;
+		load(list);
+	list->heap = binaryheap_allocate(Max(list->nruns, 1), compare_runs,
+									 &list->direction);
+	for (int i = 0; i < list->nruns; i++)
+		binaryheap_add_unordered(list->heap, PointerGetDatum(list->runs[i]));
+	binaryheap_build(list->heap);
+	show_top(list);
+	return &list->base;
 }
 
 static bool
@@ -116,31 +116,31 @@ is_listed(const ActValues *values, int32 value)
 	return low < values->count && values->list[low] == value;
 }
 
-/* The first wanted value in the stream's direction; false if there is none. */
+/* The first wanted value in the list's direction; false if there is none. */
 static bool
-first_wanted(const ValuesStream *stream, int32 *value)
+first_wanted(const ValuesList *list, int32 *value)
 {
-	return wanted_from(stream, ScanDirectionIsForward(stream->direction) ?
-					   (stream->values->negated ? LEAST_TYPE : PG_INT32_MIN) :
+	return wanted_from(list, ScanDirectionIsForward(list->direction) ?
+					   (list->values->negated ? LEAST_TYPE : PG_INT32_MIN) :
 					   PG_INT32_MAX, value);
 }
 
 /* The wanted value after *value. */
 static bool
-next_wanted(const ValuesStream *stream, int32 *value)
+next_wanted(const ValuesList *list, int32 *value)
 {
-	if (ScanDirectionIsForward(stream->direction))
+	if (ScanDirectionIsForward(list->direction))
 		return *value != PG_INT32_MAX &&
-			wanted_from(stream, *value + 1, value);
-	return *value != PG_INT32_MIN && wanted_from(stream, *value - 1, value);
+			wanted_from(list, *value + 1, value);
+	return *value != PG_INT32_MIN && wanted_from(list, *value - 1, value);
 }
 
 /* The first wanted value at or beyond from. */
 static bool
-wanted_from(const ValuesStream *stream, int32 from, int32 *value)
+wanted_from(const ValuesList *list, int32 from, int32 *value)
 {
-	const ActValues *values = stream->values;
-	bool		forward = ScanDirectionIsForward(stream->direction);
+	const ActValues *values = list->values;
+	bool		forward = ScanDirectionIsForward(list->direction);
 
 	if (values->negated)
 	{
@@ -168,17 +168,17 @@ wanted_from(const ValuesStream *stream, int32 from, int32 *value)
 
 /* The walk goes on to the last wanted value. */
 static void
-descend(ValuesStream *stream, int32 value, const pg_uuid_t *from)
+descend(ValuesList *list, int32 value, const pg_uuid_t *from)
 {
-	const ActValues *values = stream->values;
-	bool		forward = ScanDirectionIsForward(stream->direction);
+	const ActValues *values = list->values;
+	bool		forward = ScanDirectionIsForward(list->direction);
 	int32		until;
 
 	if (values->negated)
 		until = forward ? PG_INT32_MAX : LEAST_TYPE;
 	else
 		until = values->list[forward ? values->count - 1 : 0];
-	act_walk_seek_across(stream->walk, value, from, until);
+	act_walk_seek_across(list->walk, value, from, until);
 }
 
 /*
@@ -187,10 +187,10 @@ descend(ValuesStream *stream, int32 value, const pg_uuid_t *from)
  * will be read: that bounds how often the pass has to descend.
  */
 static void
-load(ValuesStream *stream)
+load(ValuesList *list)
 {
-	const ActSource *source = stream->base.source;
-	bool		forward = ScanDirectionIsForward(stream->direction);
+	const ActSource *source = list->base.source;
+	bool		forward = ScanDirectionIsForward(list->direction);
 	const pg_uuid_t *start = act_source_start(source);
 	const pg_uuid_t *end = act_source_end(source);
 	ActPosting	posting;
@@ -199,15 +199,15 @@ load(ValuesStream *stream)
 	int			skipped = 0;
 	Run		   *run = NULL;
 
-	if (!first_wanted(stream, &wanted))
+	if (!first_wanted(list, &wanted))
 		return;
-	descend(stream, wanted, start);
-	while (act_walk_step(stream->walk, &value, &posting))
+	descend(list, wanted, start);
+	while (act_walk_step(list->walk, &value, &posting))
 	{
 		if (forward ? value > wanted : value < wanted)
 		{
 			/* that was all of it */
-			if (!wanted_from(stream, value, &wanted))
+			if (!wanted_from(list, value, &wanted))
 				break;
 			run = NULL;
 		}
@@ -220,8 +220,8 @@ load(ValuesStream *stream)
 			if (more && (forward ? early >= 0 : early <= 0))
 			{
 				if (run == NULL)
-					run = add_run(stream, value);
-				run->more = is_full(run, stream->batch, &posting);
+					run = add_run(list, value);
+				run->more = is_full(run, list->batch, &posting);
 				if (!run->more)
 				{
 					append(run, &posting);
@@ -232,14 +232,14 @@ load(ValuesStream *stream)
 			}
 			if (!more)
 			{
-				if (!next_wanted(stream, &wanted))
+				if (!next_wanted(list, &wanted))
 					break;
 				run = NULL;
 			}
 		}
-		if (++skipped > ACT_STREAM_STEPS)
+		if (++skipped > ACT_LIST_STEPS)
 		{
-			descend(stream, wanted, start);
+			descend(list, wanted, start);
 			skipped = 0;
 		}
 	}
@@ -251,37 +251,37 @@ load(ValuesStream *stream)
  * forward that finds no greater value would run through all of them.
  */
 static void
-load_each(ValuesStream *stream)
+load_each(ValuesList *list)
 {
-	const pg_uuid_t *start = act_source_start(stream->base.source);
+	const pg_uuid_t *start = act_source_start(list->base.source);
 
-	for (int i = 0; i < stream->values->count; i++)
+	for (int i = 0; i < list->values->count; i++)
 	{
-		Run		   *run = add_run(stream, stream->values->list[i]);
+		Run		   *run = add_run(list, list->values->list[i]);
 
-		run->count = stream->batch / 2;
-		refill(stream, run, start, true);
+		run->count = list->batch / 2;
+		refill(list, run, start, true);
 		if (run->count == 0)
-			stream->nruns--;
+			list->nruns--;
 	}
 }
 
 static Run *
-add_run(ValuesStream *stream, int32 value)
+add_run(ValuesList *list, int32 value)
 {
 	Run		   *run = palloc0(sizeof(Run));
 
 	run->value = value;
 	run->space = BATCH_LEAST;
 	run->items = palloc(run->space * sizeof(ActPosting));
-	if (stream->nruns == stream->space)
+	if (list->nruns == list->space)
 	{
-		stream->space = Max(2 * stream->space, 8);
-		stream->runs = stream->runs == NULL ?
-			palloc(stream->space * sizeof(Run *)) :
-			repalloc(stream->runs, stream->space * sizeof(Run *));
+		list->space = Max(2 * list->space, 8);
+		list->runs = list->runs == NULL ?
+			palloc(list->space * sizeof(Run *)) :
+			repalloc(list->runs, list->space * sizeof(Run *));
 	}
-	stream->runs[stream->nruns++] = run;
+	list->runs[list->nruns++] = run;
 	return run;
 }
 
@@ -306,17 +306,17 @@ is_full(const Run *run, int batch, const ActPosting *posting)
 
 /* Reads on from an id, twice as much each time. */
 static void
-refill(ValuesStream *stream, Run *run, const pg_uuid_t *from, bool inclusive)
+refill(ValuesList *list, Run *run, const pg_uuid_t *from, bool inclusive)
 {
 	int			batch = Min(2 * run->count, BATCH_MOST);
 	ActPosting	posting;
 	int32		value;
 
-	act_walk_seek(stream->walk, run->value, from,
-				  act_source_end(stream->base.source));
+	act_walk_seek(list->walk, run->value, from,
+				  act_source_end(list->base.source));
 	run->count = run->at = 0;
 	run->more = false;
-	while (act_walk_step(stream->walk, &value, &posting))
+	while (act_walk_step(list->walk, &value, &posting))
 	{
 		if (!inclusive && memcmp(&posting.id, from, UUID_LEN) == 0)
 			continue;
@@ -331,15 +331,15 @@ refill(ValuesStream *stream, Run *run, const pg_uuid_t *from, bool inclusive)
 
 /* Restores the heap after the run on top moved, and shows who is on top. */
 static void
-settle(ValuesStream *stream)
+settle(ValuesList *list)
 {
-	Run		   *run = (Run *) DatumGetPointer(binaryheap_first(stream->heap));
+	Run		   *run = (Run *) DatumGetPointer(binaryheap_first(list->heap));
 
 	if (run->at < run->count)
-		binaryheap_replace_first(stream->heap, PointerGetDatum(run));
+		binaryheap_replace_first(list->heap, PointerGetDatum(run));
 	else
-		(void) binaryheap_remove_first(stream->heap);
-	show_top(stream);
+		(void) binaryheap_remove_first(list->heap);
+	show_top(list);
 }
 
 /* binaryheap keeps the greatest on top: the earliest is the greatest. */
@@ -354,60 +354,64 @@ compare_runs(Datum a, Datum b, void *arg)
 }
 
 static void
-show_top(ValuesStream *stream)
+show_top(ValuesList *list)
 {
-	stream->base.valid = !binaryheap_empty(stream->heap);
-	if (stream->base.valid)
+	list->base.valid = !binaryheap_empty(list->heap);
+	if (list->base.valid)
 	{
-		Run		   *run = (Run *) DatumGetPointer(binaryheap_first(stream->heap));
+		Run		   *run = (Run *) DatumGetPointer(binaryheap_first(list->heap));
 
-		stream->base.at = run->items[run->at];
+		list->base.at = run->items[run->at];
 	}
 }
 
 static void
-advance_values(ActStream *base)
+advance_values(ActList *base)
 {
-	ValuesStream *stream = (ValuesStream *) base;
-	Run		   *run = (Run *) DatumGetPointer(binaryheap_first(stream->heap));
+	ValuesList *list = (ValuesList *) base;
+	Run		   *run = (Run *) DatumGetPointer(binaryheap_first(list->heap));
 
 	if (++run->at == run->count && run->more)
 	{
 		pg_uuid_t	last = run->items[run->count - 1].id;
 
-		refill(stream, run, &last, false);
+		refill(list, run, &last, false);
 	}
-	settle(stream);
+	settle(list);
 }
 
 /* Runs that are behind the target are on top, one after another. */
 static void
-seek_values(ActStream *base, const pg_uuid_t *target)
+seek_values(ActList *base, const pg_uuid_t *target)
 {
-	ValuesStream *stream = (ValuesStream *) base;
+	ValuesList *list = (ValuesList *) base;
 
+	base->jumped = false;
 	while (base->valid &&
-		   act_id_order(stream->direction, &base->at.id, target) < 0)
+		   act_id_order(list->direction, &base->at.id, target) < 0)
 	{
-		Run		   *run = (Run *) DatumGetPointer(binaryheap_first(stream->heap));
+		Run		   *run = (Run *) DatumGetPointer(binaryheap_first(list->heap));
 
 		CHECK_FOR_INTERRUPTS();
 		while (run->at < run->count &&
-			   act_id_order(stream->direction, &run->items[run->at].id,
+			   act_id_order(list->direction, &run->items[run->at].id,
 							target) < 0)
 			run->at++;
 		if (run->at == run->count && run->more)
-			refill(stream, run, target, true);
-		settle(stream);
+		{
+			refill(list, run, target, true);
+			base->jumped = true;
+		}
+		settle(list);
 	}
 }
 
 static void
-close_values(ActStream *base)
+close_values(ActList *base)
 {
-	ValuesStream *stream = (ValuesStream *) base;
+	ValuesList *list = (ValuesList *) base;
 
-	act_walk_close(stream->walk);
-	binaryheap_free(stream->heap);
-	pfree(stream);
+	act_walk_close(list->walk);
+	binaryheap_free(list->heap);
+	pfree(list);
 }

@@ -1,9 +1,9 @@
 /*
- * feed_stream.h
- *		Ordered streams of postings of one partition, and how they combine.
+ * feed_list.h
+ *		Ordered lists of postings of one partition, and how they combine.
  */
-#ifndef ACT_FEED_STREAM_H
-#define ACT_FEED_STREAM_H
+#ifndef ACT_FEED_LIST_H
+#define ACT_FEED_LIST_H
 
 #include "feed_walk.h"
 
@@ -25,7 +25,7 @@ typedef struct ActValues
 	int32	   *list;			/* ascending, no duplicates */
 } ActValues;
 
-/* What the streams of one partition have in common. */
+/* What the lists of one partition have in common. */
 typedef struct ActSource
 {
 	Relation	heap;
@@ -40,46 +40,49 @@ typedef struct ActSource
 
 /*
  * Postings in the order of the source's direction, by id.  An id has several
- * only where its row was rewritten: one of them is visible, all have the same
- * type, and the reader must look at the row to know that the rest is still
- * what was asked for.  Rows of one id come in no particular order (a btree
+ * only where its row was rewritten: one of them is visible, and the reader must
+ * look at it to know that it is still what was asked for.  Rows of one id come in no particular order (a btree
  * going backward gives the rows of a deduplicated entry forward).
  */
-typedef struct ActStream ActStream;
-struct ActStream
+typedef struct ActList ActList;
+struct ActList
 {
 	bool		valid;			/* is there a current posting? */
+	bool		jumped;			/* the last seek descended the tree */
 	ActPosting	at;				/* the current posting */
 	const ActSource *source;
 
 	/* The next one. */
-	void		(*advance) (ActStream *stream);
+	void		(*advance) (ActList *list);
 
 	/* The first at or beyond target; stays where it is if it is there. */
-	void		(*seek) (ActStream *stream, const pg_uuid_t *target);
-	void		(*close) (ActStream *stream);
+	void		(*seek) (ActList *list, const pg_uuid_t *target);
+	void		(*close) (ActList *list);
 };
 
 /* Each opens at its first posting, in the current memory context. */
 
 /* Postings of one value of an index; value 0 of ACT_INDEX_KEY is everything. */
-extern ActStream *act_stream_one(const ActSource *source, ActIndex index,
-								 int32 value);
+extern ActList *act_list_one(const ActSource *source, ActIndex index,
+							 int32 value);
 
 /* Postings of several values, merged. */
-extern ActStream *act_stream_values(const ActSource *source, ActIndex index,
-									const ActValues *values);
+extern ActList *act_list_values(const ActSource *source, ActIndex index,
+								const ActValues *values);
 
-/* Postings of one whose ids other has, too; takes both over. */
-extern ActStream *act_stream_both(ActStream *one, ActStream *other);
+/*
+ * Postings of one whose ids other has, too; takes both over.  Some may be
+ * shown that other does not have: the reader must look at the row anyway.
+ */
+extern ActList *act_list_both(ActList *one, ActList *other);
 
 /*
  * Postings of base that have none of the listed types; takes base over, of
  * which NULL is everything.  *patience counts down what is read in vain; at zero the
- * stream reads the other types instead of skipping these.
+ * list reads the other types instead of skipping these.
  */
-extern ActStream *act_stream_without(const ActSource *source, ActStream *base,
-									 const ActValues *types, int *patience);
+extern ActList *act_list_without(const ActSource *source, ActList *base,
+								 const ActValues *types, int *patience);
 
 /* <0, 0, >0: a comes before, is, comes after b in this direction. */
 static inline int
@@ -90,7 +93,7 @@ act_id_order(ScanDirection direction, const pg_uuid_t *a, const pg_uuid_t *b)
 	return ScanDirectionIsForward(direction) ? order : -order;
 }
 
-/* The bounds in the order in which the source's streams meet them. */
+/* The bounds in the order in which the source's lists meet them. */
 static inline const pg_uuid_t *
 act_source_start(const ActSource *source)
 {
@@ -105,8 +108,8 @@ act_source_end(const ActSource *source)
 		&source->high : &source->low;
 }
 
-/* A stream walks over this many postings before it descends the tree again:
+/* A list walks over this many postings before it descends the tree again:
  * about half an index page, where a descent reads three. */
-#define ACT_STREAM_STEPS 100
+#define ACT_LIST_STEPS 100
 
 #endif
