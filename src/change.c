@@ -74,9 +74,7 @@ act_change_record(const ActRow *old, const ActRow *new)
 			return;
 	}
 	if (change.plan->lost)
-		act_gap_note(change.plan,
-					 psprintf("column \"%s\" is gone", change.plan->lost),
-					 "Track the table again.");
+		act_gap_note(change.plan, change.plan->lost, "Track the table again.");
 	compute(&change, i);
 	if (change.operation == ACT_ON_UPDATE && change.plan->organization >= 0 &&
 		is_other_thing(&change))

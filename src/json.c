@@ -2,14 +2,40 @@
  * json.c
  *		Reading what callers of track() write: whoever is wrong is told where.
  *
- * Everything throws 22023 that names the key, and allocates in the current
- * memory context.
+ * Everything throws 22023 that names the key.
  */
 #include "activity.h"
 
 #include "json.h"
 
 #include "utils/builtins.h"
+#include "utils/memutils.h"
+
+static MemoryContext parts;
+
+void
+act_json_begin(void)
+{
+	parts = AllocSetContextCreate(CurrentMemoryContext, "activity parts of JSON",
+								  ALLOCSET_DEFAULT_SIZES);
+}
+
+void
+act_json_end(void)
+{
+	MemoryContextDelete(parts);
+	parts = NULL;
+}
+
+Jsonb *
+act_json_part(JsonbValue *value)
+{
+	MemoryContext old = MemoryContextSwitchTo(parts);
+	Jsonb	   *json = JsonbValueToJsonb(value);
+
+	MemoryContextSwitchTo(old);
+	return json;
+}
 
 void
 act_json_complain(const char *where, const char *expected)
@@ -41,7 +67,7 @@ act_json_get_container(Jsonb *json, const char *key, bool array)
 	if (value.type != jbvBinary ||
 		JsonContainerIsArray(value.val.binary.data) != array)
 		act_json_complain(key, array ? "an array" : "an object");
-	return JsonbValueToJsonb(&value);
+	return act_json_part(&value);
 }
 
 /* A scalar as text; NULL for what is none. */
@@ -90,6 +116,7 @@ act_json_get_bool(Jsonb *json, const char *key, bool otherwise)
 List *
 act_json_members(Jsonb *json)
 {
+	MemoryContext old = MemoryContextSwitchTo(parts);
 	List	   *list = NIL;
 	JsonbIterator *it = JsonbIteratorInit(&json->root);
 	JsonbIteratorToken token;
@@ -110,6 +137,7 @@ act_json_members(Jsonb *json)
 			list = lappend(list, member);
 		}
 	}
+	MemoryContextSwitchTo(old);
 	return list;
 }
 
@@ -125,7 +153,7 @@ act_json_read_texts(const JsonbValue *value, const char *where)
 	if (value->type != jbvBinary ||
 		!JsonContainerIsArray(value->val.binary.data))
 		act_json_complain(where, "a text, or an array of texts");
-	foreach(cell, act_json_members(JsonbValueToJsonb((JsonbValue *) value)))
+	foreach(cell, act_json_members(act_json_part((JsonbValue *) value)))
 	{
 		ActJsonMember *member = lfirst(cell);
 

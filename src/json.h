@@ -17,6 +17,16 @@ typedef struct ActJsonMember
 	JsonbValue	value;
 } ActJsonMember;
 
+/*
+ * Between begin and end, the parts into which JSON is taken apart (members,
+ * containers, act_json_part) lie in a context that end deletes; texts are the
+ * caller's.  What is read is kept for long, and the parts are ten times as large.
+ * An error leaves it to the current context.
+ */
+extern void act_json_begin(void);
+extern void act_json_end(void);
+extern Jsonb *act_json_part(JsonbValue *value);
+
 /* Throws: where must be expected. */
 pg_noreturn extern void act_json_complain(const char *where,
 										  const char *expected);
@@ -35,7 +45,8 @@ extern bool act_json_get_bool(Jsonb *json, const char *key, bool otherwise);
 extern List *act_json_get_texts(Jsonb *json, const char *key);
 extern List *act_json_read_texts(const JsonbValue *value, const char *where);
 
-/* The members of an object, or the elements of an array: of ActJsonMember. */
+/* The members of an object, or the elements of an array: of ActJsonMember, keys
+ * included parts. */
 extern List *act_json_members(Jsonb *json);
 
 /* A scalar as text; NULL for what is none. */

@@ -28,7 +28,7 @@
 #include "utils/lsyscache.h"
 #include "utils/uuid.h"
 
-static Relation open_trackable(Oid relid);
+static Relation open_trackable(Oid relid, LOCKMODE lock);
 pg_noreturn static void refuse(Relation table, const char *why);
 static void set_up(Relation table, ActTracking *tracking, bool strict);
 static void return_rules(ReturnSetInfo *result, const ActTracking *tracking);
@@ -61,14 +61,13 @@ act_track(PG_FUNCTION_ARGS)
 	category = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	category = act_tracking_fold(category, strlen(category));
 
-	table = open_trackable(PG_GETARG_OID(0));
+	table = open_trackable(PG_GETARG_OID(0), ShareRowExclusiveLock);
 	tracking = act_preset_resolve(table, category,
 								  PG_ARGISNULL(2) ? NULL : PG_GETARG_JSONB_P(2),
 								  PG_ARGISNULL(3) ? NULL : PG_GETARG_JSONB_P(3));
 	set_up(table, tracking, strcmp(on_unknown, "error") == 0);
 	table_close(table, NoLock);
-	if (tracking->replica)
-		act_tracking_trigger_replicate(PG_GETARG_OID(0), category);
+	act_tracking_trigger_enable(PG_GETARG_OID(0), category, tracking->replica);
 	act_partition_ensure_ahead();
 	return_rules((ReturnSetInfo *) fcinfo->resultinfo, tracking);
 	return (Datum) 0;
@@ -81,20 +80,20 @@ act_untrack(PG_FUNCTION_ARGS)
 	Relation	table;
 
 	PreventCommandIfReadOnly("activity.untrack()");
-	table = open_trackable(PG_GETARG_OID(0));
+	table = open_trackable(PG_GETARG_OID(0), AccessExclusiveLock);
 	act_tracking_trigger_drop(table);
 	table_close(table, NoLock);
 	PG_RETURN_VOID();
 }
 
 /*
- * The table, locked against writers; throws unless it is the caller's and of a
+ * The table, locked; throws unless it is the caller's and of a
  * kind that can be tracked.
  */
 static Relation
-open_trackable(Oid relid)
+open_trackable(Oid relid, LOCKMODE lock)
 {
-	Relation	table = try_table_open(relid, ShareRowExclusiveLock);
+	Relation	table = try_table_open(relid, lock);
 
 	if (table == NULL)
 		ereport(ERROR,

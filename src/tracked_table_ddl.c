@@ -39,12 +39,9 @@ typedef struct ColumnChange
 static void follow(Oid relid, const ColumnChange *change);
 static void follow_trigger(Relation pg_trigger, HeapTuple tuple,
 						   const ColumnChange *change);
-static char *argument_of(Relation pg_trigger, HeapTuple tuple);
 static bool rename_column(ActTracking *tracking, const ColumnChange *change);
 static bool forget_column(ActTracking *tracking, const ColumnChange *change);
 static bool needs(const ActTracking *tracking, const char *name);
-static void set_argument(Relation pg_trigger, HeapTuple tuple,
-						 const char *argument);
 static void watch_partition(RangeVar *name);
 
 PG_FUNCTION_INFO_V1(act_follow_alter);
@@ -147,7 +144,7 @@ follow(Oid relid, const ColumnChange *change)
 static void
 follow_trigger(Relation pg_trigger, HeapTuple tuple, const ColumnChange *change)
 {
-	char	   *argument = argument_of(pg_trigger, tuple);
+	char	   *argument = act_tracking_trigger_argument(pg_trigger, tuple);
 	ActTracking *tracking;
 	StringInfoData written;
 
@@ -158,18 +155,7 @@ follow_trigger(Relation pg_trigger, HeapTuple tuple, const ColumnChange *change)
 		return;
 	initStringInfo(&written);
 	act_tracking_write(&written, tracking);
-	set_argument(pg_trigger, tuple, written.data);
-}
-
-static char *
-argument_of(Relation pg_trigger, HeapTuple tuple)
-{
-	bool		isnull;
-	Datum		arguments = heap_getattr(tuple, Anum_pg_trigger_tgargs,
-										 RelationGetDescr(pg_trigger), &isnull);
-
-	/* It ends with a zero byte. */
-	return isnull ? "{}" : pstrdup(VARDATA_ANY(DatumGetByteaPP(arguments)));
+	act_tracking_trigger_rewrite(pg_trigger, tuple, written.data);
 }
 
 /* False when the tracking doesn't name the column. */
@@ -254,23 +240,6 @@ needs(const ActTracking *tracking, const char *name)
 			return true;
 	}
 	return false;
-}
-
-static void
-set_argument(Relation pg_trigger, HeapTuple tuple, const char *argument)
-{
-	Datum		values[Natts_pg_trigger];
-	bool		nulls[Natts_pg_trigger] = {false};
-	bool		replaces[Natts_pg_trigger] = {false};
-	HeapTuple	changed;
-
-	values[Anum_pg_trigger_tgargs - 1] =
-		PointerGetDatum(cstring_to_text_with_len(argument, strlen(argument) + 1));
-	replaces[Anum_pg_trigger_tgargs - 1] = true;
-	changed = heap_modify_tuple(tuple, RelationGetDescr(pg_trigger), values,
-								nulls, replaces);
-	CatalogTupleUpdate(pg_trigger, &tuple->t_self, changed);
-	CacheInvalidateRelcacheByRelid(((Form_pg_trigger) GETSTRUCT(tuple))->tgrelid);
 }
 
 static void

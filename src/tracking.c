@@ -15,6 +15,9 @@
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 
+static void read_object(ActTracking *tracking, Jsonb *json);
+static List *read_rules(Jsonb *json);
+static List *read_sources(Jsonb *json);
 static JsonbValue *value_of(void *member);
 static void read_words(const JsonbValue *value, ActWords *words,
 					   const char *where);
@@ -47,20 +50,38 @@ ActTracking *
 act_tracking_read(Jsonb *json)
 {
 	ActTracking *tracking = palloc0(sizeof(ActTracking));
-	Jsonb	   *part;
-	char	   *on_unknown;
-	ListCell   *cell;
 
-	tracking->replace = false;
+	act_json_begin();
 	if (JB_ROOT_IS_SCALAR(json))
 		act_json_complain("rules", "an object, or an array of rules");
 	if (JB_ROOT_IS_ARRAY(json))
-	{
-		foreach(cell, act_json_members(json))
-			tracking->rules = lappend(tracking->rules,
-									  read_rule(JsonbValueToJsonb(value_of(lfirst(cell)))));
-		return tracking;
-	}
+		tracking->rules = read_rules(json);
+	else
+		read_object(tracking, json);
+	act_json_end();
+	return tracking;
+}
+
+List *
+act_tracking_read_sources(Jsonb *json)
+{
+	List	   *sources;
+
+	act_json_begin();
+	if (!JB_ROOT_IS_OBJECT(json))
+		act_json_complain("columns", "an object of names and columns");
+	sources = read_sources(json);
+	act_json_end();
+	return sources;
+}
+
+static void
+read_object(ActTracking *tracking, Jsonb *json)
+{
+	Jsonb	   *part;
+	char	   *on_unknown;
+	JsonbValue	value;
+
 	act_json_check_keys(json, tracking_keys, "rules");
 	tracking->category = act_json_get_text(json, "category");
 	tracking->categories = act_json_get_texts(json, "categories");
@@ -73,7 +94,7 @@ act_tracking_read(Jsonb *json)
 	tracking->replace = !act_json_get_bool(json, "preset", true);
 	tracking->replica = act_json_get_bool(json, "replica", false);
 	if ((part = act_json_get_container(json, "columns", false)) != NULL)
-		tracking->sources = act_tracking_read_sources(part);
+		tracking->sources = read_sources(part);
 	if ((part = act_json_get_container(json, "states", false)) != NULL)
 		read_states(tracking, part);
 	if ((part = act_json_get_container(json, "needs", true)) != NULL)
@@ -83,38 +104,40 @@ act_tracking_read(Jsonb *json)
 	if ((part = act_json_get_container(json, "tier", false)) != NULL)
 		read_tier(tracking, part);
 	if ((part = act_json_get_container(json, "rules", true)) != NULL)
-		foreach(cell, act_json_members(part))
-			tracking->rules = lappend(tracking->rules,
-									  read_rule(JsonbValueToJsonb(value_of(lfirst(cell)))));
-	{
-		JsonbValue	value;
-
-		if (act_json_get(json, "metadata", &value))
-			tracking->extra_metadata = read_fields(&value, "metadata");
-	}
-	return tracking;
+		tracking->rules = read_rules(part);
+	if (act_json_get(json, "metadata", &value))
+		tracking->extra_metadata = read_fields(&value, "metadata");
 }
 
-List *
-act_tracking_read_sources(Jsonb *json)
+static List *
+read_rules(Jsonb *json)
+{
+	List	   *rules = NIL;
+	ListCell   *cell;
+
+	foreach(cell, act_json_members(json))
+		rules = lappend(rules, read_rule(act_json_part(value_of(lfirst(cell)))));
+	return rules;
+}
+
+static List *
+read_sources(Jsonb *json)
 {
 	List	   *sources = NIL;
 	ListCell   *cell;
 
-	if (!JB_ROOT_IS_OBJECT(json))
-		act_json_complain("columns", "an object of names and columns");
 	foreach(cell, act_json_members(json))
 	{
 		ActJsonMember *member = lfirst(cell);
 		ActSource  *source = palloc0(sizeof(ActSource));
 
-		source->name = member->key;
+		source->name = pstrdup(member->key);
 		if (member->value.type == jbvNull)
 			source->unused = true;
 		else if (member->value.type == jbvBinary &&
 				 JsonContainerIsObject(member->value.val.binary.data))
 		{
-			Jsonb	   *object = JsonbValueToJsonb(&member->value);
+			Jsonb	   *object = act_json_part(&member->value);
 			JsonbValue	value;
 
 			if (!act_json_get(object, "value", &value) ||
@@ -200,7 +223,7 @@ read_words(const JsonbValue *value, ActWords *words, const char *where)
 
 		if (!JsonContainerIsArray(value->val.binary.data))
 			act_json_complain(where, "a value, or an array of values");
-		foreach(cell, act_json_members(JsonbValueToJsonb((JsonbValue *) value)))
+		foreach(cell, act_json_members(act_json_part((JsonbValue *) value)))
 		{
 			ActJsonMember *member = lfirst(cell);
 
@@ -249,8 +272,8 @@ read_states(ActTracking *tracking, Jsonb *json)
 		{
 			ActStateMachine *machine = palloc0(sizeof(ActStateMachine));
 
-			machine->name = member->key;
-			machine->tests = read_tests(JsonbValueToJsonb(&member->value));
+			machine->name = pstrdup(member->key);
+			machine->tests = read_tests(act_json_part(&member->value));
 			tracking->machines = lappend(tracking->machines, machine);
 		}
 		else
@@ -274,7 +297,7 @@ read_tests(Jsonb *json)
 		if (member->value.type != jbvBinary ||
 			!JsonContainerIsArray(member->value.val.binary.data))
 			act_json_complain("states", "arrays of [column, values, state]");
-		parts = act_json_members(JsonbValueToJsonb(&member->value));
+		parts = act_json_members(act_json_part(&member->value));
 		if (list_length(parts) != 1 && list_length(parts) != 3)
 			act_json_complain("states", "arrays of [column, values, state]");
 		test->state = act_json_text(value_of(llast(parts)));
@@ -326,7 +349,7 @@ read_tiers(Jsonb *json)
 
 			if (value->type != jbvBinary ||
 				!JsonContainerIsObject(value->val.binary.data) ||
-				list_length(pair = act_json_members(JsonbValueToJsonb(value))) != 1)
+				list_length(pair = act_json_members(act_json_part(value))) != 1)
 				act_json_complain("tiers",
 								  "an array of words or of {\"word\": \"tier\"}");
 			name = ((ActJsonMember *) linitial(pair))->key;
@@ -412,7 +435,7 @@ read_conditions(Jsonb *json)
 		JsonbContainer *root;
 		char	   *moved;
 
-		condition->name = member->key;
+		condition->name = pstrdup(member->key);
 		conditions = lappend(conditions, condition);
 		if (member->value.type != jbvBinary ||
 			!JsonContainerIsObject(member->value.val.binary.data))
@@ -421,7 +444,7 @@ read_conditions(Jsonb *json)
 			read_words(&member->value, &condition->is, member->key);
 			continue;
 		}
-		object = JsonbValueToJsonb(&member->value);
+		object = act_json_part(&member->value);
 		root = &object->root;
 		act_json_check_keys(object, condition_keys, member->key);
 		if (getKeyJsonValueFromContainer(root, "from", 4, &value))
@@ -453,14 +476,14 @@ read_fields(const JsonbValue *value, const char *where)
 
 	if (value->type != jbvBinary)
 		act_json_complain(where, "an object of fields, or an array of names");
-	foreach(cell, act_json_members(JsonbValueToJsonb((JsonbValue *) value)))
+	foreach(cell, act_json_members(act_json_part((JsonbValue *) value)))
 	{
 		ActJsonMember *member = lfirst(cell);
 		ActField   *field = palloc0(sizeof(ActField));
 
 		if (member->key)
 		{
-			field->name = member->key;
+			field->name = pstrdup(member->key);
 			read_field_source(field, &member->value);
 		}
 		else
@@ -509,7 +532,7 @@ read_field_source(ActField *field, JsonbValue *value)
 	if (value->type != jbvBinary ||
 		!JsonContainerIsObject(value->val.binary.data))
 		act_json_complain(field->name, expected);
-	object = JsonbValueToJsonb(value);
+	object = act_json_part(value);
 	if (getKeyJsonValueFromContainer(&object->root, "value", 5, &part))
 	{
 		field->kind = ACT_FIELD_VALUE;

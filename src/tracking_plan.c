@@ -33,6 +33,7 @@ typedef struct PlanEntry
 
 static HTAB *plans;
 static ActPlan *last_plan;		/* in plans, or NULL */
+static Oid	definitions_relid;	/* of the application's event types */
 
 static void mark_stale(Datum arg, Oid relid);
 static void end_transaction(XactEvent event, void *arg);
@@ -43,7 +44,10 @@ static void bind_machines(ActPlan *plan);
 static int	bind_state(ActPlanMachine *machine, const char *state);
 static void bind_rules(ActPlan *plan);
 static bool bind_rule(ActPlan *plan, const ActRule *rule, ActPlanRule *bound);
+static bool bind_conditions(ActPlan *plan, const ActRule *rule,
+							ActPlanRule *bound);
 static uint64 bind_states(ActPlanMachine *machine, const ActWords *words);
+static List *new_required(const ActRule *rule, const ActEventType *type);
 static ActPlanField *bind_fields(ActPlan *plan, const List *fields,
 								 const ActEventType *type, int *nbound);
 static void bind_tier(ActPlan *plan);
@@ -159,18 +163,21 @@ mark_stale(Datum arg, Oid relid)
 	hash_seq_init(&scan, plans);
 	while ((entry = hash_seq_search(&scan)) != NULL)
 		if (entry->plan &&
-			(!OidIsValid(relid) || entry->plan->relid == relid))
+			(!OidIsValid(relid) || entry->plan->relid == relid ||
+			 relid == definitions_relid))
 			entry->plan->stale = true;
 }
 
-/* Calls that an error cut short no longer hold their plans. */
+/* Calls that an error cut short, be it caught, no longer hold their plans. */
 static void
 end_transaction(XactEvent event, void *arg)
 {
 	HASH_SEQ_STATUS scan;
 	PlanEntry  *entry;
 
-	if (event != XACT_EVENT_ABORT || plans == NULL)
+	if (plans == NULL || (event != XACT_EVENT_ABORT &&
+						  event != XACT_EVENT_COMMIT &&
+						  event != XACT_EVENT_PREPARE))
 		return;
 	hash_seq_init(&scan, plans);
 	while ((entry = hash_seq_search(&scan)) != NULL)
@@ -185,9 +192,10 @@ build(Relation table, Oid trigger, const char *argument)
 	MemoryContext context = AllocSetContextCreate(CurTransactionContext,
 												  "activity tracking plan",
 												  ALLOCSET_SMALL_SIZES);
+	Jsonb	   *json = DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
+														   CStringGetDatum(argument)));
 	MemoryContext old = MemoryContextSwitchTo(context);
 	ActPlan    *plan = palloc0(sizeof(ActPlan));
-	Jsonb	   *json;
 	ListCell   *cell;
 
 	plan->context = context;
@@ -195,8 +203,8 @@ build(Relation table, Oid trigger, const char *argument)
 	plan->relid = RelationGetRelid(table);
 	plan->table = pstrdup(RelationGetRelationName(table));
 	plan->argument = pstrdup(argument);
-	json = DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
-											  CStringGetDatum(argument)));
+	definitions_relid = get_relname_relid("event_type_definition",
+										  get_namespace_oid("_activity", false));
 	plan->tracking = act_tracking_read(json);
 	plan->tier = -1;
 	plan->tier_machine = -1;
@@ -260,7 +268,8 @@ bind_columns(ActPlan *plan, Relation table)
 
 			column->parts[i] = get_attnum(RelationGetRelid(table), lfirst(part));
 			if (column->parts[i] == InvalidAttrNumber)
-				plan->lost = lfirst(part);
+				plan->lost = psprintf("column \"%s\" is gone",
+									  (char *) lfirst(part));
 			else
 				act_value_learn(&column->types[i],
 								TupleDescAttr(RelationGetDescr(table),
@@ -355,21 +364,52 @@ bind_rules(ActPlan *plan)
 			plan->nrules++;
 }
 
-/* False when it speaks of what does not exist: then it never fires. */
+/*
+ * False when it speaks of what does not exist: then it never fires.  Its columns
+ * are watched all the same, so that what it misses is noted.
+ */
 static bool
 bind_rule(ActPlan *plan, const ActRule *rule, ActPlanRule *bound)
 {
-	const ActEventType *type = act_taxonomy_require(rule->event,
-													strlen(rule->event));
+	const ActEventType *type;
 	ListCell   *cell;
 
-	bound->type = type->code;
-	bound->subject_kind = type->subject_kind ? pstrdup(type->subject_kind) : NULL;
 	bound->operations = act_tracking_operations(plan->tracking, rule);
 	bound->any_change = rule->any_change;
 	plan->any_change |= rule->any_change;
-	bound->subject = bind_fields(plan, rule->subject, type, &bound->nsubject);
+	if (!bind_conditions(plan, rule, bound))
+		return false;
+	bound->changed = palloc(sizeof(int) * list_length(rule->changed));
+	foreach(cell, rule->changed)
+	{
+		int			column = act_tracking_plan_column(plan, lfirst(cell));
+
+		if (column < 0)
+			continue;
+		bound->changed[bound->nchanged++] = column;
+		watch(plan, column);
+	}
+	type = act_taxonomy_find(rule->event, strlen(rule->event));
+	if (type == NULL)
+	{
+		plan->lost = psprintf("event type %s does not exist", rule->event);
+		return false;
+	}
+	bound->type = type->code;
+	bound->subject_kind = type->subject_kind ? pstrdup(type->subject_kind) : NULL;
 	bound->metadata = bind_fields(plan, rule->metadata, type, &bound->nmetadata);
+	bound->subject = bind_fields(plan,
+								 list_concat_copy(rule->subject,
+												  new_required(rule, type)),
+								 type, &bound->nsubject);
+	return rule->changed == NIL || bound->nchanged > 0;
+}
+
+static bool
+bind_conditions(ActPlan *plan, const ActRule *rule, ActPlanRule *bound)
+{
+	ListCell   *cell;
+
 	bound->conditions = palloc0(sizeof(ActPlanCondition) *
 								list_length(rule->conditions));
 	foreach(cell, rule->conditions)
@@ -396,17 +436,7 @@ bind_rule(ActPlan *plan, const ActRule *rule, ActPlanRule *bound)
 		else
 			watch(plan, into->index);
 	}
-	bound->changed = palloc(sizeof(int) * list_length(rule->changed));
-	foreach(cell, rule->changed)
-	{
-		int			column = act_tracking_plan_column(plan, lfirst(cell));
-
-		if (column < 0)
-			continue;
-		bound->changed[bound->nchanged++] = column;
-		watch(plan, column);
-	}
-	return rule->changed == NIL || bound->nchanged > 0;
+	return true;
 }
 
 static uint64
@@ -420,6 +450,32 @@ bind_states(ActPlanMachine *machine, const ActWords *words)
 	foreach(cell, words->words)
 		set |= UINT64CONST(1) << bind_state(machine, lfirst(cell));
 	return set;
+}
+
+/* What the type came to require after the table was tracked: it has no source. */
+static List *
+new_required(const ActRule *rule, const ActEventType *type)
+{
+	List	   *fields = list_concat_copy(rule->subject, rule->metadata);
+	List	   *missing = NIL;
+	ListCell   *cell;
+	int			i;
+
+	for (i = 0; i < type->nrequired; i++)
+	{
+		ActField   *field;
+		bool		found = false;
+
+		foreach(cell, fields)
+			if (strcmp(((ActField *) lfirst(cell))->name, type->required[i]) == 0)
+				found = true;
+		if (found)
+			continue;
+		field = palloc0(sizeof(ActField));
+		field->name = pstrdup(type->required[i]);
+		missing = lappend(missing, field);
+	}
+	return missing;
 }
 
 static ActPlanField *

@@ -108,7 +108,7 @@ typedef struct ActPlan
 	int			tier;			/* column, or -1 */
 	int			tier_machine;	/* or -1 */
 	uint64		tier_live;
-	char	   *lost;			/* a column that is gone, or NULL */
+	char	   *lost;			/* what the rules speak of and is gone, or NULL */
 } ActPlan;
 
 extern void act_tracking_plan_init(void);

@@ -11,8 +11,11 @@
 #include "tracking_plan.h"
 #include "tracking_trigger.h"
 
+#include "access/genam.h"
+#include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
+#include "catalog/indexing.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
@@ -25,6 +28,8 @@
 #include "nodes/makefuncs.h"
 #include "parser/scansup.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
@@ -39,8 +44,13 @@ static char *row_trigger_name(const char *category);
 static Oid	find_function(const char *name);
 static void make_trigger(Relation table, const char *name, Oid function,
 						 int16 timing, int16 events, bool row, char *argument);
-static void drop_named(Relation table, const char *name, Oid function);
-static void enable_always(Oid relid, const char *name);
+static bool replace_argument(Relation table, const char *name,
+							 const char *argument);
+static void replace_in(Relation pg_trigger, Oid relid, const char *old,
+					   const char *argument);
+static void refuse_clone(Relation table, const Trigger *trigger);
+static void drop_all(Relation table, Oid function);
+static void enable(Oid relid, const char *name, bool replica);
 static void run(const char *command);
 static char *name_of(Relation table);
 
@@ -48,10 +58,10 @@ void
 act_tracking_trigger_make(Relation table, const char *category, char *argument)
 {
 	char	   *name = row_trigger_name(category);
-	Oid			function = find_function("capture_row");
 
-	drop_named(table, name, function);
-	make_trigger(table, name, function, 0, ANY_CHANGE, true, argument);
+	if (!replace_argument(table, name, argument))
+		make_trigger(table, name, find_function("capture_row"), 0, ANY_CHANGE,
+					 true, argument);
 	make_trigger(table, BEGIN_TRIGGER, find_function("capture_begin"),
 				 TRIGGER_TYPE_BEFORE, ANY_CHANGE, false, NULL);
 	make_trigger(table, END_TRIGGER, find_function("capture_end"), 0,
@@ -60,19 +70,50 @@ act_tracking_trigger_make(Relation table, const char *category, char *argument)
 }
 
 void
-act_tracking_trigger_replicate(Oid relid, const char *category)
+act_tracking_trigger_enable(Oid relid, const char *category, bool replica)
 {
 	ListCell   *cell;
 
-	enable_always(relid, row_trigger_name(category));
-	enable_always(relid, BEGIN_TRIGGER);
-	enable_always(relid, END_TRIGGER);
-	enable_always(relid, TRUNCATE_TRIGGER);
+	enable(relid, row_trigger_name(category), replica);
+	if (!replica)
+		return;
+	enable(relid, BEGIN_TRIGGER, true);
+	enable(relid, END_TRIGGER, true);
+	enable(relid, TRUNCATE_TRIGGER, true);
 	if (get_rel_relkind(relid) != RELKIND_PARTITIONED_TABLE)
 		return;
 	foreach(cell, find_all_inheritors(relid, NoLock, NULL))
 		if (OidIsValid(get_trigger_oid(lfirst_oid(cell), TRUNCATE_TRIGGER, true)))
-			enable_always(lfirst_oid(cell), TRUNCATE_TRIGGER);
+			enable(lfirst_oid(cell), TRUNCATE_TRIGGER, true);
+}
+
+char *
+act_tracking_trigger_argument(Relation pg_trigger, HeapTuple tuple)
+{
+	bool		isnull;
+	Datum		arguments = heap_getattr(tuple, Anum_pg_trigger_tgargs,
+										 RelationGetDescr(pg_trigger), &isnull);
+
+	/* It ends with a zero byte. */
+	return isnull ? "{}" : pstrdup(VARDATA_ANY(DatumGetByteaPP(arguments)));
+}
+
+void
+act_tracking_trigger_rewrite(Relation pg_trigger, HeapTuple tuple,
+							 const char *argument)
+{
+	Datum		values[Natts_pg_trigger];
+	bool		nulls[Natts_pg_trigger] = {false};
+	bool		replaces[Natts_pg_trigger] = {false};
+	HeapTuple	changed;
+
+	values[Anum_pg_trigger_tgargs - 1] =
+		PointerGetDatum(cstring_to_text_with_len(argument, strlen(argument) + 1));
+	replaces[Anum_pg_trigger_tgargs - 1] = true;
+	changed = heap_modify_tuple(tuple, RelationGetDescr(pg_trigger), values,
+								nulls, replaces);
+	CatalogTupleUpdate(pg_trigger, &tuple->t_self, changed);
+	CacheInvalidateRelcacheByRelid(((Form_pg_trigger) GETSTRUCT(tuple))->tgrelid);
 }
 
 void
@@ -81,9 +122,9 @@ act_tracking_trigger_drop(Relation table)
 	List	   *partitions;
 	ListCell   *cell;
 
-	drop_named(table, NULL, find_function("capture_row"));
-	drop_named(table, NULL, find_function("capture_begin"));
-	drop_named(table, NULL, find_function("capture_end"));
+	drop_all(table, find_function("capture_row"));
+	drop_all(table, find_function("capture_begin"));
+	drop_all(table, find_function("capture_end"));
 	partitions = table->rd_rel->relkind == RELKIND_PARTITIONED_TABLE ?
 		find_all_inheritors(RelationGetRelid(table), ShareRowExclusiveLock, NULL) :
 		list_make1_oid(RelationGetRelid(table));
@@ -91,7 +132,7 @@ act_tracking_trigger_drop(Relation table)
 	{
 		Relation	partition = table_open(lfirst_oid(cell), NoLock);
 
-		drop_named(partition, NULL, find_function("capture_truncate"));
+		drop_all(partition, find_function("capture_truncate"));
 		table_close(partition, NoLock);
 	}
 }
@@ -205,9 +246,74 @@ make_trigger(Relation table, const char *name, Oid function, int16 timing,
 	CommandCounterIncrement();
 }
 
-/* Triggers that run the function; those of one name, unless it is NULL. */
+/*
+ * Gives the trigger of that name another argument, those that partitions have of
+ * it included; false when there is none.
+ */
+static bool
+replace_argument(Relation table, const char *name, const char *argument)
+{
+	Oid			function = find_function("capture_row");
+	Relation	pg_trigger;
+	Trigger    *trigger = NULL;
+	char	   *old;
+	List	   *relids = list_make1_oid(RelationGetRelid(table));
+	ListCell   *cell;
+	int			i;
+
+	for (i = 0; table->trigdesc && i < table->trigdesc->numtriggers; i++)
+		if (table->trigdesc->triggers[i].tgfoid == function &&
+			strcmp(table->trigdesc->triggers[i].tgname, name) == 0)
+			trigger = &table->trigdesc->triggers[i];
+	if (trigger == NULL)
+		return false;
+	refuse_clone(table, trigger);
+	old = pstrdup(trigger->tgargs[0]);
+	if (table->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
+		relids = find_all_inheritors(RelationGetRelid(table),
+									 ShareRowExclusiveLock, NULL);
+	pg_trigger = table_open(TriggerRelationId, RowExclusiveLock);
+	foreach(cell, relids)
+		replace_in(pg_trigger, lfirst_oid(cell), old, argument);
+	table_close(pg_trigger, RowExclusiveLock);
+	CommandCounterIncrement();
+	return true;
+}
+
 static void
-drop_named(Relation table, const char *name, Oid function)
+replace_in(Relation pg_trigger, Oid relid, const char *old,
+		   const char *argument)
+{
+	Oid			function = find_function("capture_row");
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&key, Anum_pg_trigger_tgrelid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(relid));
+	scan = systable_beginscan(pg_trigger, TriggerRelidNameIndexId, true, NULL, 1,
+							  &key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+		if (((Form_pg_trigger) GETSTRUCT(tuple))->tgfoid == function &&
+			strcmp(act_tracking_trigger_argument(pg_trigger, tuple), old) == 0)
+			act_tracking_trigger_rewrite(pg_trigger, tuple, argument);
+	systable_endscan(scan);
+}
+
+static void
+refuse_clone(Relation table, const Trigger *trigger)
+{
+	if (trigger->tgisclone)
+		ereport(ERROR,
+				(errcode(ERRCODE_ACT_UNTRACKABLE),
+				 errmsg("\"%s\" is a partition of a tracked table",
+						RelationGetRelationName(table)),
+				 errhint("Track or untrack the partitioned table.")));
+}
+
+/* Drops the triggers that run the function. */
+static void
+drop_all(Relation table, Oid function)
 {
 	List	   *names = NIL;
 	ListCell   *cell;
@@ -217,15 +323,9 @@ drop_named(Relation table, const char *name, Oid function)
 	{
 		Trigger    *trigger = &table->trigdesc->triggers[i];
 
-		if (trigger->tgfoid != function ||
-			(name != NULL && strcmp(trigger->tgname, name) != 0))
+		if (trigger->tgfoid != function)
 			continue;
-		if (trigger->tgisclone)
-			ereport(ERROR,
-					(errcode(ERRCODE_ACT_UNTRACKABLE),
-					 errmsg("\"%s\" is a partition of a tracked table",
-							RelationGetRelationName(table)),
-					 errhint("Track or untrack the partitioned table.")));
+		refuse_clone(table, trigger);
 		names = lappend(names, pstrdup(trigger->tgname));
 	}
 	foreach(cell, names)
@@ -234,12 +334,12 @@ drop_named(Relation table, const char *name, Oid function)
 }
 
 static void
-enable_always(Oid relid, const char *name)
+enable(Oid relid, const char *name, bool replica)
 {
-	run(psprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER %s",
+	run(psprintf("ALTER TABLE %s ENABLE%s TRIGGER %s",
 				 quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
 											get_rel_name(relid)),
-				 quote_identifier(name)));
+				 replica ? " ALWAYS" : "", quote_identifier(name)));
 }
 
 /* Runs as the caller, who owns the table. */

@@ -5,19 +5,29 @@
 #ifndef ACT_TRACKING_TRIGGER_H
 #define ACT_TRACKING_TRIGGER_H
 
+#include "access/htup.h"
 #include "utils/rel.h"
 #include "utils/reltrigger.h"
 
 /*
- * Makes the row trigger of a category, in the place of one that is there, and
- * the statement triggers that all categories share.  The caller holds a lock
- * that keeps writers out.
+ * Makes the row trigger of a category, or gives the one that is there another
+ * argument, and makes the statement triggers that all categories share.  The
+ * caller holds a lock that keeps writers out; no stronger one is taken, since
+ * readers who are about to write would deadlock with that.
  */
 extern void act_tracking_trigger_make(Relation table, const char *category,
 									  char *argument);
 
-/* They fire in replication, too; the caller has closed the table. */
-extern void act_tracking_trigger_replicate(Oid relid, const char *category);
+/* They fire, and if asked for in replication, too; the caller has closed the
+ * table. */
+extern void act_tracking_trigger_enable(Oid relid, const char *category,
+										bool replica);
+
+/* The argument of a row trigger, read and written in the catalog. */
+extern char *act_tracking_trigger_argument(Relation pg_trigger,
+										   HeapTuple tuple);
+extern void act_tracking_trigger_rewrite(Relation pg_trigger, HeapTuple tuple,
+										 const char *argument);
 
 /* Drops every trigger of ours. */
 extern void act_tracking_trigger_drop(Relation table);

@@ -2,7 +2,7 @@
 -- changes them, and whatever becomes of the table.
 \set ON_ERROR_STOP 1
 BEGIN;
-SELECT plan(69);
+SELECT plan(70);
 SET LOCAL client_min_messages = error;
 
 CREATE TABLE seen (id uuid);
@@ -209,6 +209,9 @@ ALTER TABLE p RENAME COLUMN role TO job;
 INSERT INTO p VALUES ('o', 'u6', 'active', 'us', 'admin');
 UPDATE p SET job = 'viewer';
 SELECT is(said(), '{joined u6,role_changed u6}', 'a column that is renamed everywhere');
+DO $$BEGIN PERFORM track('p', 'membership', rules => '{"states": {"gone": "removed"}}'); END$$;
+UPDATE p SET status = 'gone';
+SELECT is(said(), '{removed u6}', 'tracked anew, the partitions follow');
 SELECT throws_ok($$SELECT activity.track('p_us', 'membership')$$, 'AC007', NULL, 'a partition is tracked by its parent');
 SELECT throws_ok($$SELECT activity.untrack('p_us')$$, 'AC007', NULL, 'and untracked by it');
 ALTER TABLE p DETACH PARTITION p_us;

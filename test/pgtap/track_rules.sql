@@ -1,7 +1,7 @@
 -- track() finds out or says what is wrong, and rules do what they say.
 \set ON_ERROR_STOP 1
 BEGIN;
-SELECT plan(61);
+SELECT plan(66);
 SET LOCAL client_min_messages = error;
 
 CREATE TABLE seen (id uuid);
@@ -165,6 +165,27 @@ UPDATE m SET org_id = NULL;
 SELECT is(said(), '{membership.removed: Member was removed}', 'a row that leaves its organization');
 INSERT INTO m VALUES (NULL, 'u', 'a', 'active');
 SELECT is(said(), '{}', 'a row without one');
+
+-- What becomes of event types after the table was tracked.
+SELECT activity.define_event_type('tool.used', 'Tool used');
+CREATE TABLE tools (org_id text, wear int);
+DO $$BEGIN PERFORM track('tools', 'tool', rules => '[{"event": "tool.used", "on": "update", "when": {"wear": {"moved": "up"}}}]'); END$$;
+INSERT INTO tools VALUES ('o', 1);
+UPDATE tools SET wear = 2;
+SELECT activity.define_event_type('tool.used', 'Tool used by {who}', '{who}');
+SELECT lives_ok('UPDATE tools SET wear = 3', 'an event type that came to require more');
+SELECT is(said(), '{tool.used: Tool used,tool.used: Tool used by none}', 'is recorded');
+UPDATE pg_trigger SET tgargs = convert_to(replace(convert_from(substr(tgargs, 1, length(tgargs) - 1), 'UTF8'), 'tool.used', 'tool.lost'), 'UTF8') || '\x00'
+	WHERE tgrelid = 'tools'::regclass AND tgname = 'activity_tool';
+ALTER TABLE tools ADD COLUMN x int;
+SELECT lives_ok('UPDATE tools SET wear = 4', 'one that was not restored does not stop writers');
+SELECT is((SELECT reason FROM activity.gaps WHERE tracked = 'public.tools' AND reason ~ 'lost'), 'event type tool.lost does not exist', 'but is noted');
+CREATE TABLE noisy (org_id text, user_id int, status text);
+DO $$BEGIN PERFORM track('noisy', 'membership'); END$$;
+INSERT INTO noisy SELECT 'o', i, 'status ' || i FROM generate_series(1, 3000) i;
+SELECT is((SELECT array_agg(x ORDER BY x) FROM (SELECT sum(changes) FILTER (WHERE reason <> 'other reasons') < 200 FROM activity.gaps WHERE tracked = 'public.noisy'
+	UNION ALL SELECT sum(changes) = 3000 FROM activity.gaps WHERE tracked = 'public.noisy') AS y (x)), '{t,t}',
+	'of many different unknown words all are counted, some told apart');
 
 -- Mistakes in rules.
 SELECT throws_ok($$SELECT activity.track('m', 'membership', rules => '[{"event": "membership.jioned"}]')$$, 'AC001', NULL, 'an event type that does not exist');
