@@ -1,5 +1,6 @@
 # What the pages show works: every SQL block of README.md and of the tutorial runs,
-# in order, and prints what stands below it; every make goal exists.
+# in order, and prints what stands below it; every make goal exists. The reference
+# has every function as it is, and every column of every view.
 use strict;
 use warnings;
 use PostgreSQL::Test::Cluster;
@@ -94,5 +95,29 @@ $node->start;
 foreach my $page ('README.md', 'docs/tutorial.md')
 {
 	check_page($node, $page);
+}
+
+my $reference = slurp_file('docs/reference.md');
+foreach my $public (split /\n/, $node->safe_psql('readme', <<'SQL'))
+SELECT 'activity.' || p.proname || '(' || a.arguments || ')'
+FROM pg_proc p, LATERAL (
+	SELECT string_agg(t.text, ', ' ORDER BY t.n)
+	FROM regexp_split_to_table(pg_get_function_arguments(p.oid), ', (?=\w+ )') WITH ORDINALITY t (text, n)
+	WHERE t.text !~ '^OUT '
+) raw (arguments), LATERAL (
+	SELECT regexp_replace(replace(replace(replace(coalesce(raw.arguments, ''),
+		'timestamp with time zone', 'timestamptz'), 'integer', 'int'), 'boolean', 'bool'),
+		'::\w+(\[\])?', '', 'g')
+) a (arguments)
+WHERE p.pronamespace = 'activity'::regnamespace
+UNION ALL
+SELECT string_agg(attname, ', ' ORDER BY attnum)
+FROM pg_class c JOIN pg_attribute ON attrelid = c.oid
+WHERE relnamespace = 'activity'::regnamespace AND relkind IN ('v', 'c')
+  AND attnum > 0 AND NOT attisdropped
+GROUP BY c.oid
+SQL
+{
+	ok(index($reference, "`$public`") >= 0, "docs/reference.md has $public");
 }
 done_testing();
