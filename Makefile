@@ -85,7 +85,8 @@ OBJS = \
 	src/worker.o \
 	src/worker_hook.o \
 	src/worker_launcher.o \
-	src/worker_loop.o
+	src/worker_loop.o \
+	src/worker_upkeep.o
 
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql
 EXTRA_CLEAN = $(EXTENSION)--*.sql src/*_data.h tmp_check

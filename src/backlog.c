@@ -16,6 +16,7 @@
 #include "access/tableam.h"
 #include "funcapi.h"
 #include "partitioning/partdesc.h"
+#include "storage/lmgr.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -81,15 +82,21 @@ static int	compare_xids(const void *a, const void *b);
 /*
  * The caller's snapshot is older than what we open: had a row been moved to
  * another partition in between, the snapshot would still show it where it was.
+ * But it can show a move of which the news has not come yet, since a commit is
+ * visible a moment before it is told; its locks last until it is.
  */
 ActBacklog *
 act_backlog_open(Snapshot snapshot)
 {
 	ActBacklog *backlog = palloc0(sizeof(ActBacklog));
 	Relation	parent = act_relation_open(ACT_REL_EVENT, AccessShareLock);
-	PartitionDesc partitions = RelationGetPartitionDesc(parent, true);
+	PartitionDesc partitions;
 	AttrNumber	key = ACT_EVENT_XID;
 
+	/* From here on no row can be moved out of the default partition; and what
+	 * was done before, we have heard of when we have its lock. */
+	LockRelationOid(act_relation_oid(ACT_REL_EVENT_DEFAULT), AccessShareLock);
+	partitions = RelationGetPartitionDesc(parent, true);
 	backlog->snapshot = snapshot;
 	backlog->npartitions = partitions->nparts;
 	backlog->partitions = palloc0(Max(partitions->nparts, 1) * sizeof(Partition));

@@ -15,6 +15,7 @@
 #include "miscadmin.h"
 #include "partitioning/partbounds.h"
 #include "partitioning/partdesc.h"
+#include "storage/lmgr.h"
 #include "utils/fmgroids.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -55,9 +56,13 @@ act_lookup_open(Snapshot snapshot)
 {
 	ActLookup  *lookup = palloc0(sizeof(ActLookup));
 	Relation	parent = act_relation_open(ACT_REL_EVENT, AccessShareLock);
-	PartitionDesc partitions = RelationGetPartitionDesc(parent, true);
-	PartitionBoundInfo bounds = partitions->boundinfo;
+	PartitionDesc partitions;
+	PartitionBoundInfo bounds;
 
+	/* As in act_backlog_open: who moves rows to a new month has this lock. */
+	LockRelationOid(act_relation_oid(ACT_REL_EVENT_DEFAULT), AccessShareLock);
+	partitions = RelationGetPartitionDesc(parent, true);
+	bounds = partitions->boundinfo;
 	lookup->context = CurrentMemoryContext;
 	lookup->snapshot = snapshot;
 	lookup->parts = palloc0(Max(partitions->nparts, 1) * sizeof(Part));

@@ -20,6 +20,7 @@
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
@@ -70,9 +71,13 @@ act_stream_open(Snapshot snapshot)
 {
 	ActStreamReader  *stream = palloc0(sizeof(ActStreamReader));
 	Relation	parent = act_relation_open(ACT_REL_STREAM, AccessShareLock);
-	PartitionDesc partitions = RelationGetPartitionDesc(parent, true);
-	PartitionBoundInfo bounds = partitions->boundinfo;
+	PartitionDesc partitions;
+	PartitionBoundInfo bounds;
 
+	/* A lock that the transaction has already brings no news. */
+	AcceptInvalidationMessages();
+	partitions = RelationGetPartitionDesc(parent, true);
+	bounds = partitions->boundinfo;
 	stream->context = CurrentMemoryContext;
 	stream->snapshot = snapshot;
 	stream->anchors.relid = act_relation_oid(ACT_REL_STREAM_ANCHOR);

@@ -8,6 +8,8 @@
  */
 #include "activity.h"
 
+#include <signal.h>
+
 #include "access/xact.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -168,6 +170,9 @@ act_worker_hold(const char *database, bool hold)
 			TimestampTzPlusMilliseconds(GetCurrentTimestamp(), HOLD_MS) : 0;
 		if (slot->latch != NULL)
 			SetLatch(slot->latch);
+		/* Its exit clears the number, under the lock that we hold. */
+		if (hold && slot->upkeep_pid != 0)
+			(void) kill(slot->upkeep_pid, SIGTERM);
 	}
 	LWLockRelease(act_worker_shared->lock);
 }

@@ -25,7 +25,6 @@
 #include "utils/wait_event.h"
 
 #include "compat.h"
-#include "maintain.h"
 #include "publisher.h"
 #include "worker.h"
 #include "worker_slot.h"
@@ -37,9 +36,6 @@
 #define BACKOFF_MS 1000
 #define BACKOFF_MOST_MS 60000
 
-/* Rows that one call of maintain() moves or deletes. */
-#define MAINTAIN_ROWS 100000
-
 PGDLLEXPORT pg_noreturn void act_worker_main(Datum argument);
 
 static ActWorkerSlot *slot;
@@ -47,11 +43,9 @@ static MemoryContext loop_context;
 static int	failures_in_row = 0;
 static TimestampTz maintain_at = 0;
 
-static void connect_database(int number);
+static void take_slot(int number);
 static bool work(void);
 static bool publish(bool *more);
-static bool lock_extension(void);
-static void maintain(void);
 static void note_failure(ErrorData *error);
 static void rest(bool failed, TimestampTz began);
 static void back_off(void);
@@ -64,7 +58,7 @@ act_worker_main(Datum argument)
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, die);
 	BackgroundWorkerUnblockSignals();
-	connect_database(DatumGetInt32(argument));
+	take_slot(DatumGetInt32(argument));
 	loop_context = AllocSetContextCreate(TopMemoryContext, "activity publisher",
 										 ALLOCSET_DEFAULT_SIZES);
 	for (;;)
@@ -89,8 +83,8 @@ act_worker_main(Datum argument)
 }
 
 /* What a database or its owner has set for sessions must not reach us. */
-static void
-connect_database(int number)
+void
+act_worker_connect(ActWorkerSlot *to)
 {
 	static const char *const settings[][2] = {
 		{"default_transaction_isolation", "read committed"},
@@ -103,11 +97,18 @@ connect_database(int number)
 		{"jit", "off"},
 	};
 
-	slot = &act_worker_shared->slots[number];
-	BackgroundWorkerInitializeConnection(slot->name, NULL, 0);
+	BackgroundWorkerInitializeConnection(to->name, NULL, 0);
 	for (int i = 0; i < lengthof(settings); i++)
 		SetConfigOption(settings[i][0], settings[i][1], PGC_SUSET,
 						PGC_S_OVERRIDE);
+	pgstat_report_activity(STATE_IDLE, NULL);
+}
+
+static void
+take_slot(int number)
+{
+	slot = &act_worker_shared->slots[number];
+	act_worker_connect(slot);
 	before_shmem_exit(at_exit, (Datum) 0);
 	LWLockAcquire(act_worker_shared->lock, LW_EXCLUSIVE);
 	slot->pid = MyProcPid;
@@ -115,7 +116,6 @@ connect_database(int number)
 	pg_atomic_write_u32(&slot->database, MyDatabaseId);
 	pg_atomic_write_u32(&slot->state, ACT_WORKER_STARTING);
 	LWLockRelease(act_worker_shared->lock);
-	pgstat_report_activity(STATE_IDLE, NULL);
 }
 
 /* Publishes until nothing is left; false if it failed, which has been noted. */
@@ -138,7 +138,11 @@ work(void)
 		if (pg_atomic_read_u32(&slot->state) == ACT_WORKER_PUBLISHING &&
 			act_setting_maintain_interval > 0 &&
 			GetCurrentTimestamp() >= maintain_at)
-			maintain();
+		{
+			maintain_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+													  (int64) act_setting_maintain_interval * 1000);
+			act_worker_start_upkeep(slot - act_worker_shared->slots);
+		}
 		done = true;
 		failures_in_row = 0;
 	}
@@ -168,7 +172,7 @@ publish(bool *more)
 
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
-	installed = lock_extension();
+	installed = act_worker_lock_extension();
 	if (installed)
 	{
 		PushActiveSnapshot(GetTransactionSnapshot());
@@ -187,8 +191,8 @@ publish(bool *more)
  * it is another one than before, who dropped that may have woken us before the
  * news of it, and what we remember of its tables is stale: wait for his locks.
  */
-static bool
-lock_extension(void)
+bool
+act_worker_lock_extension(void)
 {
 	static Oid	known = InvalidOid;
 	Oid			extension = get_extension_oid("activity", true);
@@ -200,30 +204,6 @@ lock_extension(void)
 		return false;
 	LockDatabaseObject(ExtensionRelationId, extension, 0, AccessShareLock);
 	return get_extension_oid("activity", true) == extension;
-}
-
-static void
-log_maintenance(void *state, const char *action, const char *object, int64 rows)
-{
-	if (rows >= 0)
-		elog(LOG, "activity: %s %s, " INT64_FORMAT " rows", action, object, rows);
-	else
-		elog(LOG, "activity: %s %s", action, object);
-}
-
-static void
-maintain(void)
-{
-	maintain_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-											  (int64) act_setting_maintain_interval * 1000);
-	SetCurrentStatementStartTimestamp();
-	StartTransactionCommand();
-	PushActiveSnapshot(GetTransactionSnapshot());
-	if (lock_extension())
-		act_maintain(DT_NOEND, MAINTAIN_ROWS, log_maintenance, NULL);
-	PopActiveSnapshot();
-	CommitTransactionCommand();
-	MemoryContextSwitchTo(loop_context);
 }
 
 /* Counts it, and logs it unless it is what was logged before. */

@@ -41,6 +41,7 @@ typedef struct ActWorkerSlot
 	pg_atomic_uint32 state;		/* ActWorkerState */
 	Latch	   *latch;			/* the worker's, while there is one */
 	int			pid;
+	int			upkeep_pid;		/* 0: no upkeep is going on */
 	bool		leave;			/* the worker is to go, and not to come back */
 	TimestampTz hold_until;		/* none is to be started before */
 	pg_atomic_uint64 wakeups;	/* of the worker, since the server started */
@@ -69,6 +70,16 @@ extern void act_worker_hold(const char *database, bool hold);
 
 extern void act_worker_hook_init(void);
 extern void act_worker_launcher_register(void);
+
+/* Connects a worker to the slot's database, with settings of its own. */
+extern void act_worker_connect(ActWorkerSlot *slot);
+
+/* Keeps the extension from being dropped until the transaction ends; false
+ * where there is none. */
+extern bool act_worker_lock_extension(void);
+
+/* Has the upkeep of the slot's database done in another process. */
+extern void act_worker_start_upkeep(int number);
 
 /* This transaction changes which databases or extensions there are. */
 extern void act_worker_expect_change(void);
