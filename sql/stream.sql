@@ -98,7 +98,7 @@ RETURNS TABLE ("position" bigint, cursor text, id uuid, occurred_at timestamptz,
 LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 500
 AS 'MODULE_PATHNAME', 'act_replay';
 COMMENT ON FUNCTION activity.replay(text, text, text[], integer, text) IS
-	'the events after a cursor, oldest first, null: from the oldest kept; with event_types a last row without an event (id is null) moves the cursor past what did not match; errors: AC010 expired, AC011 lost history, AC012 future, AC013 no cursor, AC008 viewer, 42501 tier';
+	'the events after a cursor, oldest first, null: from the oldest kept; with event_types a last row without an event (id is null) moves the cursor past what did not match; in a transaction block what it publishes itself is shown by the next transaction; errors: AC010 expired, AC011 lost history, AC012 future, AC013 no cursor, AC008 viewer, 42501 tier';
 
 CREATE FUNCTION activity.stream_head(organization text)
 RETURNS TABLE (cursor text, "position" bigint, earliest bigint)

@@ -153,6 +153,13 @@ act_publisher_run(bool *more)
 	return count;
 }
 
+void
+act_publisher_hide_own(Snapshot snapshot)
+{
+	if (publishes && IsTransactionBlock())
+		snapshot->curcid = FirstCommandId;
+}
+
 /* An advisory lock would be anybody's to take; this one is not. */
 static bool
 take_right(void)

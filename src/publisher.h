@@ -6,6 +6,7 @@
 #define ACT_PUBLISHER_H
 
 #include "datatype/timestamp.h"
+#include "utils/snapshot.h"
 #include "utils/uuid.h"
 
 /* An event that has just been given its position. */
@@ -38,6 +39,14 @@ extern ActFanOut act_publisher_fan_out;
  * what is done).  Holds the right to publish until the transaction ends.
  */
 extern int64 act_publisher_run(bool *more);
+
+/*
+ * Makes the snapshot, the active one, not show what this transaction has
+ * published, if it goes on after the present statement.  It may yet roll back;
+ * then other events could get the same positions, and a cursor or a checkpoint
+ * that was handed out would be wrong.
+ */
+extern void act_publisher_hide_own(Snapshot snapshot);
 
 extern void act_publisher_init(void);
 

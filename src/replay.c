@@ -207,6 +207,7 @@ begin_reading(Reading *reading, int32 organization)
 {
 	PushActiveSnapshot(IsolationUsesXactSnapshot() ?
 					   GetTransactionSnapshot() : GetLatestSnapshot());
+	act_publisher_hide_own(GetActiveSnapshot());
 	reading->organization = organization;
 	reading->stream = act_stream_open(GetActiveSnapshot());
 	reading->lookup = act_lookup_open(GetActiveSnapshot());

@@ -31,6 +31,7 @@
 #include "lookup.h"
 #include "organization.h"
 #include "progress.h"
+#include "publisher.h"
 #include "record.h"
 #include "relation.h"
 #include "stream.h"
@@ -145,6 +146,7 @@ begin(Verification *v, FunctionCallInfo fcinfo)
 
 	PushActiveSnapshot(IsolationUsesXactSnapshot() ?
 					   GetTransactionSnapshot() : GetLatestSnapshot());
+	act_publisher_hide_own(GetActiveSnapshot());
 	v->stream = act_stream_open(GetActiveSnapshot());
 	v->lookup = act_lookup_open(GetActiveSnapshot());
 	v->chain = act_chain_create();

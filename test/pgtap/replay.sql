@@ -1,0 +1,28 @@
+-- What replay() shows is published for good, whatever becomes of the
+-- transaction that asked: a cursor must not outlive the position that it names.
+\set ON_ERROR_STOP 1
+SET client_min_messages = warning;
+SELECT plan(8);
+
+SELECT activity.set_tier('org', 'enterprise') \g /dev/null
+SELECT count(activity.record('org', 'auth.signin')) FROM generate_series(1, 3) \g /dev/null
+
+BEGIN;
+SELECT is((SELECT count(*) FROM activity.replay('org')), 0::bigint, 'in a block, what it has just published is not shown');
+SELECT is((SELECT position FROM activity.stream_head('org')), 0::bigint, 'nor as the head');
+SELECT activity.publish() \g /dev/null
+SELECT is((SELECT count(*) FROM activity.replay('org')), 0::bigint, 'nor what publish() has');
+SELECT is((SELECT position FROM activity.checkpoint('org')), 0::bigint, 'nor in a checkpoint');
+ROLLBACK;
+
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT count(*) FROM activity.feed('org') \g /dev/null
+SELECT activity.publish() \g /dev/null
+SELECT is((SELECT count(*) FROM activity.replay('org')), 0::bigint, 'nor in repeatable read');
+COMMIT;
+SELECT is((SELECT array_agg(position) FROM activity.replay('org')), '{1,2,3}', 'committed, it is');
+
+SELECT activity.record('org', 'auth.signin') \g /dev/null
+SELECT is((SELECT array_agg(position) FROM activity.replay('org')), '{1,2,3,4}', 'a statement by itself publishes and shows');
+SELECT is((SELECT count(*) FROM activity.verify('org')), 0::bigint, 'the chain holds');
+SELECT * FROM finish();
