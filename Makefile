@@ -101,7 +101,8 @@ REGRESS = \
 	event_type_definitions \
 	descriptions \
 	feed_pages \
-	tracked_tables
+	tracked_tables \
+	webhook_body
 ISOLATION = \
 	definition_changes \
 	feed_snapshot \

@@ -56,6 +56,7 @@ BEGIN ATOMIC
 	('administer', 'relation', 'webhook_attempts'),
 	('administer', 'helper', 'webhook_delivery_id'),
 	('administer', 'helper', 'webhook_now'),
+	('administer', 'helper', 'maintain_webhooks'),
 	('administer', 'function', 'create_connection'),
 	('administer', 'function', 'rotate_connection'),
 	('administer', 'function', 'revoke_connection'),

@@ -77,6 +77,9 @@ DECLARE
 	before timestamptz := _activity.webhook_now() - current_setting('activity.webhook_retention')::interval;
 	leaf   record;
 BEGIN
+	IF NOT EXISTS (SELECT FROM _activity.webhook_endpoint) THEN
+		RETURN;
+	END IF;
 	rows := _activity.make_webhook_partitions();
 	IF rows > 0 THEN
 		action := 'made partitions';

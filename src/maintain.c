@@ -87,6 +87,7 @@ static void drop_one(void *argument);
 static void lock_for_drop(void *argument);
 static bool attempt_often(void (*step) (void *), void *argument);
 static char *qualified_name(Oid relid);
+static void maintain_webhooks(Maintenance *maintenance);
 static void put_row(void *state, const char *action, const char *object,
 					int64 rows);
 
@@ -140,6 +141,15 @@ act_ensure_partitions(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
+static void
+maintain_webhooks(Maintenance *maintenance)
+{
+	int64		done = act_upkeep_ask("SELECT count(*) FROM _activity.maintain_webhooks()");
+
+	if (done > 0)
+		maintenance->report(maintenance->state, "maintain", "webhooks", done);
+}
+
 void
 act_maintain(TimestampTz since, int64 max_rows, ActMaintainReport report,
 			 void *state)
@@ -175,6 +185,7 @@ act_maintain(TimestampTz since, int64 max_rows, ActMaintainReport report,
 	if (maintenance.removed)
 		act_stream_trim(report, state);
 	(void) act_gap_fold();
+	maintain_webhooks(&maintenance);
 	act_upkeep_end(&upkeep);
 }
 

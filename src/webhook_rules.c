@@ -94,7 +94,7 @@ act_rules_settle(WebhookState *state, WebhookEndpoint *endpoint, int flight,
 {
 	WebhookFlight settled = state->flights[flight];
 	AttemptClass class = classify(attempt->status_code);
-	bool		probe = settled.probe && state->quarantined_at != DT_NOBEGIN;
+	bool		probe = settled.probe;
 	int			attempts = settled.attempt - settled.first_attempt + 1;
 	int			tries = settled.tries;
 	TimestampTz due_at = now;
@@ -330,7 +330,7 @@ fail(WebhookState *state, WebhookEndpoint *endpoint, AttemptClass class,
 		state->failing_since = now;
 	state->flow = Max(1, state->flow / 2);
 
-	if (probe)
+	if (probe && state->quarantined_at != DT_NOBEGIN)
 	{
 		double		wait;
 

@@ -35,7 +35,7 @@
  * Above a live one there can be what aborted (gone at the next look, as it is
  * dead for everybody) and the one that the publisher is about to commit.
  */
-#define INVISIBLE_MAX 16
+#define INVISIBLE_MAX 4
 
 #define WAKE_ENDPOINT 1
 #define WAKE_NUMBER 2
