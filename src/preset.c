@@ -331,6 +331,12 @@ merge(ActTracking *tracking, const char *category, ActTracking *given)
 	add_words(tracking, given->extra_words);
 	if (given->tiers)
 		tracking->tiers = given->tiers;
+	if (given->tier_name)
+	{
+		tracking->tier_name = given->tier_name;
+		tracking->tier_machine = given->tier_machine;
+		tracking->tier_live = given->tier_live;
+	}
 	if (given->ignored)
 		tracking->ignored = given->ignored;
 	if (given->identity)

@@ -2,7 +2,7 @@
 -- that a person would expect, with the facts that belong to them.
 \set ON_ERROR_STOP 1
 BEGIN;
-SELECT plan(77);
+SELECT plan(79);
 SET LOCAL TimeZone = 'UTC';
 SET LOCAL client_min_messages = error;
 
@@ -151,6 +151,13 @@ SELECT is(activity.organization_tier('s'), 'free', 'of those that pay');
 UPDATE plans_of SET plan = 'pro' WHERE org_id = 'r';
 SELECT is(said(), '{subscription.downgraded: Subscription downgraded from scale to pro}', 'the list says the order');
 SELECT is(activity.organization_tier('r'), 'premium', 'and the tier');
+CREATE TEMPORARY TABLE tracked_before AS SELECT * FROM activity.tracked WHERE category = 'subscription';
+DO $$BEGIN PERFORM activity.track(t.tracked, t.category, t.columns, t.rules || '{"preset": false}', t.on_unknown) FROM tracked_before t; END$$;
+SELECT set_eq($$SELECT tracked::text, category, columns, rules FROM activity.tracked WHERE category = 'subscription'$$,
+	'SELECT tracked::text, category, columns, rules FROM tracked_before', 'what activity.tracked says, given back, changes nothing');
+UPDATE plans_of SET plan = 'scale' WHERE org_id = 'r';
+SELECT is(activity.organization_tier('r'), 'enterprise', 'the tier included');
+DO $$BEGIN PERFORM said(); END$$;
 CREATE TYPE level AS ENUM ('zero', 'alpha', 'bravo');
 CREATE TABLE enum_plans (org_id text PRIMARY KEY, status text, tier level);
 DO $$BEGIN PERFORM activity.track('enum_plans', 'subscription'); END$$;
