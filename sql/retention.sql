@@ -89,7 +89,7 @@ BEGIN
 	THEN
 		RAISE invalid_parameter_value USING
 			MESSAGE = format('there is no organization "%s"', set_retention.organization),
-			HINT = format('For a tier call activity.set_retention(tier => %L, keep => …).',
+			HINT = format('For a tier call activity.set_retention(tier => %L, keep => ...).',
 				set_retention.organization);
 	END IF;
 	PERFORM _activity.check_keep(set_retention.keep);

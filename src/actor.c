@@ -18,7 +18,7 @@
 #include "utils/syscache.h"
 
 #include "actor.h"
-#include "compat.h"
+#include "json.h"
 
 #define CLAIMS_SETTING "request.jwt.claims"
 
@@ -120,29 +120,24 @@ act_actor_context(void)
 	return current_context;
 }
 
-bool
-act_actor_is_json_object(const char *json)
+Jsonb *
+act_actor_read_object(const char *text)
 {
-	const char *p = json;
+	Jsonb	   *json = act_json_read(text);
 
-	while (*p == ' ' || *p == '\t' || *p == '\n' || *p == '\r')
-		p++;
-	return *p == '{' && act_compat_json_is_valid(json);
+	return json != NULL && JB_ROOT_IS_OBJECT(json) ? json : NULL;
 }
 
 /* The claims' "sub" where they are an object with one; else NULL. */
 static text *
 claims_subject(const char *claims)
 {
-	Jsonb	   *json;
+	/* What a proxy put there must not break the recording. */
+	Jsonb	   *json = act_actor_read_object(claims);
 	JsonbValue	sub;
 
-	/* What a proxy put there must not break the recording. */
-	if (!act_actor_is_json_object(claims))
-		return NULL;
-	json = DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
-											  CStringGetDatum(claims)));
-	if (getKeyJsonValueFromContainer(&json->root, "sub", 3, &sub) == NULL ||
+	if (json == NULL ||
+		getKeyJsonValueFromContainer(&json->root, "sub", 3, &sub) == NULL ||
 		sub.type != jbvString || sub.val.string.len == 0)
 		return NULL;
 	return cstring_to_text_with_len(sub.val.string.val, sub.val.string.len);
@@ -221,6 +216,7 @@ build_context(const ContextSource *source)
 	JsonbParseState *state = NULL;
 	JsonbValue *whole;
 	char	   *session_user_name;
+	Jsonb	   *given_context = NULL;
 
 	current_context = NULL;
 	if (context_memory == NULL)
@@ -232,10 +228,10 @@ build_context(const ContextSource *source)
 
 	session_user_name = GetUserNameFromId(source->session_user_id, true);
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-	if (source->context != NULL && act_actor_is_json_object(source->context))
-		push_members(&state,
-					 DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
-														CStringGetDatum(source->context))));
+	if (source->context != NULL)
+		given_context = act_actor_read_object(source->context);
+	if (given_context != NULL)
+		push_members(&state, given_context);
 	push_string(&state, "database_role",
 				session_user_name ? session_user_name : "");
 	if (source->outer_user_id != source->session_user_id)

@@ -24,8 +24,8 @@ extern const ActActor *act_actor_current(void);
  */
 extern Jsonb *act_actor_context(void);
 
-/* Is it a JSON object that jsonb takes?  Never throws for what isn't. */
-extern bool act_actor_is_json_object(const char *json);
+/* The text as a JSON object; NULL if it is none that jsonb takes. */
+extern Jsonb *act_actor_read_object(const char *text);
 
 extern void act_actor_init(void);
 

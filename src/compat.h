@@ -10,12 +10,11 @@
 
 #include "access/genam.h"
 #include "access/xact.h"
-#include "common/jsonapi.h"
+#include "catalog/pg_database.h"
 #include "catalog/pg_extension.h"
 #include "executor/executor.h"
 #include "nodes/parsenodes.h"
 #include "parser/parse_relation.h"
-#include "mb/pg_wchar.h"
 #include "utils/acl.h"
 #include "utils/rel.h"
 
@@ -28,26 +27,6 @@
 #if PG_VERSION_NUM < 180000
 #define pg_noreturn pg_attribute_noreturn()
 #endif
-
-/*
- * Whether jsonb would take it, without throwing.  17 lets the lexer live on the
- * stack (1c99cde2f34).
- */
-static inline bool
-act_compat_json_is_valid(const char *json)
-{
-#if PG_VERSION_NUM >= 170000
-	JsonLexContext *lexer = makeJsonLexContextCstringLen(NULL, json, strlen(json),
-														 GetDatabaseEncoding(),
-														 true);
-#else
-	JsonLexContext *lexer = makeJsonLexContextCstringLen((char *) json,
-														 strlen(json),
-														 GetDatabaseEncoding(),
-														 true);
-#endif
-	return pg_parse_json(lexer, &nullSemAction) == JSON_SUCCESS;
-}
 
 /*
  * An EState whose range table holds one relation, to write to.
@@ -93,6 +72,14 @@ act_compat_estate(Relation rel)
 #else
 #define act_compat_owns_extension(extension, role) \
 	pg_extension_ownercheck(extension, role)
+#endif
+
+#if PG_VERSION_NUM >= 160000
+#define act_compat_owns_database(database, role) \
+	object_ownercheck(DatabaseRelationId, database, role)
+#else
+#define act_compat_owns_database(database, role) \
+	pg_database_ownercheck(database, role)
 #endif
 
 /* 16 added onlySummarizing (19d8e2308bc), for updates that keep HOT. */

@@ -39,7 +39,7 @@ put_time(TimestampTz time, pg_uuid_t *id)
 	uint32		fraction;
 
 	if (TIMESTAMP_NOT_FINITE(time) || time < -EPOCH_OFFSET ||
-		(time + EPOCH_OFFSET) / 1000 >= MILLISECONDS_END)
+		time >= MILLISECONDS_END * 1000 - EPOCH_OFFSET)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
 				 errmsg("an event cannot have happened at %s",

@@ -38,6 +38,10 @@ typedef struct Gap
 static List *gaps;				/* of Gap *, in TopTransactionContext */
 static bool waiting;			/* some have changes */
 
+/* More reasons than that in one transaction are not told apart. */
+#define REASONS_MAX 100
+#define MANY_REASONS "more reasons than are told apart"
+
 static Gap *find_gap(const ActPlan *plan, const char *reason);
 static void end_transaction(XactEvent event, void *arg);
 static void end_subtransaction(SubXactEvent event, SubTransactionId mine,
@@ -140,10 +144,15 @@ find_gap(const ActPlan *plan, const char *reason)
 		if (strcmp(gap->tracking, plan->tracking->id) != 0 ||
 			strcmp(gap->reason, reason) != 0)
 			continue;
+		/* What was written or rolled back already can be anybody's. */
+		if (gap->changes == 0)
+			gap->subtransaction = mine;
 		if (gap->subtransaction == mine)
 			return gap;
 		said |= gap->said;
 	}
+	if (list_length(gaps) >= REASONS_MAX && strcmp(reason, MANY_REASONS) != 0)
+		return find_gap(plan, MANY_REASONS);
 	old = MemoryContextSwitchTo(TopTransactionContext);
 	gap = palloc0(sizeof(Gap));
 	gap->tracking = pstrdup(plan->tracking->id);

@@ -1,14 +1,15 @@
 /*
  * json.c
- *		Reading what callers of track() write: whoever is wrong is told where.
+ *		Reading JSON.
  *
- * Everything throws 22023 that names the key.
+ * Everything but act_json_read() throws 22023 that names the key.
  */
 #include "activity.h"
 
 #include "json.h"
 
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
 
 static MemoryContext parts;
@@ -34,6 +35,37 @@ act_json_part(JsonbValue *value)
 	Jsonb	   *json = JsonbValueToJsonb(value);
 
 	MemoryContextSwitchTo(old);
+	return json;
+}
+
+/*
+ * What stands in a setting or a column of the application's must not break its
+ * transaction.  jsonb_in() computes and does nothing else, so that there is
+ * nothing to roll back; before 16 it can't report softly, and its stack check
+ * can't to this day.
+ */
+Jsonb *
+act_json_read(const char *text)
+{
+	MemoryContext context = CurrentMemoryContext;
+	Jsonb	   *volatile json = NULL;
+
+	PG_TRY();
+	{
+		json = DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
+												  CStringGetDatum(text)));
+	}
+	PG_CATCH();
+	{
+		int			category = ERRCODE_TO_CATEGORY(geterrcode());
+
+		if (category != ERRCODE_DATA_EXCEPTION &&
+			category != ERRCODE_PROGRAM_LIMIT_EXCEEDED)
+			PG_RE_THROW();
+		MemoryContextSwitchTo(context);
+		FlushErrorState();
+	}
+	PG_END_TRY();
 	return json;
 }
 

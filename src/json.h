@@ -1,6 +1,7 @@
 /*
  * json.h
- *		Reading what callers of track() write: whoever is wrong is told where.
+ *		Reading JSON: what strangers wrote without throwing, and what callers of
+ *		track() write, who are told where they are wrong.
  */
 #ifndef ACT_JSON_H
 #define ACT_JSON_H
@@ -26,6 +27,12 @@ typedef struct ActJsonMember
 extern void act_json_begin(void);
 extern void act_json_end(void);
 extern Jsonb *act_json_part(JsonbValue *value);
+
+/*
+ * What jsonb makes of a text, or NULL where it would throw: bad syntax, \u0000,
+ * numbers out of range, nesting too deep.
+ */
+extern Jsonb *act_json_read(const char *text);
 
 /* Throws: where must be expected. */
 pg_noreturn extern void act_json_complain(const char *where,

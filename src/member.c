@@ -134,6 +134,7 @@ ask_table(Oid relid, const char *organization, const char *member, bool *asked)
 	GetUserIdAndSecContext(&user, &context);
 	SetUserIdAndSecContext(table->rd_rel->relowner,
 						   context | SECURITY_LOCAL_USERID_CHANGE |
+						   SECURITY_RESTRICTED_OPERATION |
 						   SECURITY_NOFORCE_RLS);
 	for (i = 0; !found && table->trigdesc &&
 		 i < table->trigdesc->numtriggers; i++)

@@ -61,7 +61,7 @@ static const struct config_enum_entry tier_options[] = {
 static bool
 check_context(char **value, void **extra, GucSource source)
 {
-	if (*value == NULL || **value == '\0' || act_actor_is_json_object(*value))
+	if (*value == NULL || **value == '\0' || act_actor_read_object(*value) != NULL)
 		return true;
 	GUC_check_errdetail("It must be a JSON object, such as {\"ip\": \"192.0.2.1\"}.");
 	return false;

@@ -111,7 +111,7 @@ act_url_problem(const char *url, int len)
 		unsigned char c = url[i];
 
 		if (c > 0x7e)
-			return "holds a character outside ASCII (write a name as xn--…, a path in percent-encoding)";
+			return "holds a character outside ASCII (write a name as xn--..., a path in percent-encoding)";
 		if (c <= 0x20 || strchr("\\\"<>^`{|}", c) != NULL)
 			return "holds a space, control character, backslash or other character that no url may hold";
 		if (c == '#')

@@ -7,6 +7,7 @@
  */
 #include "activity.h"
 
+#include "json.h"
 #include "value.h"
 
 #include "catalog/pg_type.h"
@@ -123,7 +124,22 @@ act_value_json(ActValueType *type, Datum value, JsonbValue *json)
 			{
 				Jsonb	   *jsonb;
 
-				if (type->kind == ACT_VALUE_STRUCTURE)
+				if (type->type == JSONOID)
+				{
+					/* json takes what jsonb doesn't; then the text is the value. */
+					char	   *written = TextDatumGetCString(value);
+
+					jsonb = act_json_read(written);
+					if (jsonb == NULL)
+					{
+						json->type = jbvString;
+						json->val.string.val = written;
+						json->val.string.len = strlen(written);
+						return;
+					}
+					value = JsonbPGetDatum(jsonb);
+				}
+				else if (type->kind == ACT_VALUE_STRUCTURE)
 					value = FunctionCall1(&type->function, value);
 				jsonb = DatumGetJsonbP(value);
 				if (JB_ROOT_IS_SCALAR(jsonb))
