@@ -9,10 +9,17 @@
  */
 #include "activity.h"
 
+#include "access/htup_details.h"
+#include "catalog/pg_authid.h"
+#include "commands/dbcommands.h"
 #include "commands/defrem.h"
+#include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "tcop/utility.h"
+#include "utils/acl.h"
+#include "utils/syscache.h"
 
+#include "compat.h"
 #include "worker.h"
 #include "worker_slot.h"
 
@@ -22,6 +29,7 @@ static void process(PlannedStmt *statement, const char *query,
 					bool read_only_tree, ProcessUtilityContext context,
 					ParamListInfo params, QueryEnvironment *environment,
 					DestReceiver *dest, QueryCompletion *completion);
+static bool may_empty(Node *command, const char *database);
 static const char *needs_empty(Node *command);
 static const char *template_of(CreatedbStmt *command);
 
@@ -45,6 +53,8 @@ process(PlannedStmt *statement, const char *query, bool read_only_tree,
 	bool		changes = IsA(command, CreateExtensionStmt) ||
 		IsA(command, CreatedbStmt) || IsA(command, RenameStmt);
 
+	if (database != NULL && !may_empty(command, database))
+		database = NULL;
 	if (database != NULL)
 		act_worker_hold(database, true);
 	PG_TRY();
@@ -74,6 +84,30 @@ process(PlannedStmt *statement, const char *query, bool read_only_tree,
 		act_worker_wake();
 	if (changes || database != NULL)
 		act_worker_expect_change();
+}
+
+/* Whose command is sure to fail doesn't send a worker away. */
+static bool
+may_empty(Node *command, const char *database)
+{
+	HeapTuple	tuple;
+	bool		may = superuser();
+
+	if (may)
+		return true;
+	if (!IsA(command, CreatedbStmt))
+	{
+		Oid			oid = get_database_oid(database, true);
+
+		return OidIsValid(oid) && act_compat_owns_database(oid, GetUserId());
+	}
+	tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(GetUserId()));
+	if (HeapTupleIsValid(tuple))
+	{
+		may = ((Form_pg_authid) GETSTRUCT(tuple))->rolcreatedb;
+		ReleaseSysCache(tuple);
+	}
+	return may;
 }
 
 /* The database that the command can't have anybody in; NULL: none. */
