@@ -41,6 +41,7 @@ static bool is_other_thing(const Change *change);
 static void note_unknown(Change *change);
 static int	old_state(Change *change, int machine);
 static int	new_state(Change *change, int machine);
+static bool is_same_state(const Change *change, int machine);
 static bool applies(Change *change, const ActPlanRule *rule);
 static bool machine_holds(Change *change, const ActPlanCondition *condition);
 static bool column_holds(Change *change, const ActPlanCondition *condition);
@@ -383,8 +384,30 @@ new_state(Change *change, int machine)
 	if (change->new == NULL)
 		return ACT_ABSENT;
 	if (change->new_states[machine] < 0)
-		change->new_states[machine] = act_change_state(change->new, machine);
+		change->new_states[machine] = is_same_state(change, machine) ?
+			old_state(change, machine) : act_change_state(change->new, machine);
 	return change->new_states[machine];
+}
+
+/* Whether the columns that tell the state are the same before and after. */
+static bool
+is_same_state(const Change *change, int machine)
+{
+	const ActPlanMachine *rules = &change->plan->machines[machine];
+	int			seen = -1;
+
+	if (change->operation != ACT_ON_UPDATE || change->old->plan != change->plan)
+		return false;
+	for (int i = 0; i < rules->ntests; i++)
+	{
+		int			column = rules->tests[i].column;
+
+		if (column >= 0 && column != seen &&
+			!act_change_same(change->old, change->new, column))
+			return false;
+		seen = column;
+	}
+	return true;
 }
 
 static bool

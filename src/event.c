@@ -353,8 +353,11 @@ open_target(Target *target, Oid partition, bool speculative)
 	if (target->pushed)
 		PushActiveSnapshot(GetTransactionSnapshot());
 	target->estate = act_compat_estate(target->rel);
+
+	/* Not by InitResultRelInfo, which copies triggers that never fire here. */
 	target->info = makeNode(ResultRelInfo);
-	InitResultRelInfo(target->info, target->rel, 1, NULL, 0);
+	target->info->ri_RangeTableIndex = 1;
+	target->info->ri_RelationDesc = target->rel;
 	ExecOpenIndices(target->info, speculative);
 	act_relation_check_target(target->info);
 }

@@ -76,6 +76,9 @@ static const struct
 /* InvalidOid: not looked up since the last invalidation. */
 static Oid	oids[ACT_REL_COUNT];
 
+/* The relation that was found to be as it should, until it is invalidated. */
+static Oid	checked[ACT_REL_COUNT];
+
 static void forget(Datum arg, Oid relid);
 static void check_parent(Relation rel, const char *columns, char strategy,
 						 AttrNumber column);
@@ -95,8 +98,12 @@ static void
 forget(Datum arg, Oid relid)
 {
 	for (int i = 0; i < ACT_REL_COUNT; i++)
+	{
 		if (!OidIsValid(relid) || oids[i] == relid)
 			oids[i] = InvalidOid;
+		if (!OidIsValid(relid) || checked[i] == relid)
+			checked[i] = InvalidOid;
+	}
 }
 
 Oid
@@ -126,6 +133,8 @@ act_relation_open(ActRelation which, LOCKMODE lock)
 {
 	Relation	rel = table_open(act_relation_oid(which), lock);
 
+	if (checked[which] == RelationGetRelid(rel))
+		return rel;
 	if (which == ACT_REL_EVENT)
 		check_parent(rel, relations[which].columns, PARTITION_STRATEGY_RANGE,
 					 ACT_EVENT_OCCURRED_AT);
@@ -134,6 +143,7 @@ act_relation_open(ActRelation which, LOCKMODE lock)
 					 ACT_STREAM_SEGMENT);
 	else
 		act_relation_check(rel, which);
+	checked[which] = RelationGetRelid(rel);
 	return rel;
 }
 
