@@ -25,9 +25,11 @@ typedef struct BothList
 {
 	ActList		base;
 	ActList    *one;
-	ActList    *other;
-	int			jumps;			/* of other, since one jumped last */
-	int			unasked;		/* left to show without asking other */
+	ActList    *other;			/* NULL: not asked yet */
+	ActIndex	index;			/* what other is made of */
+	const ActValues *values;
+	ActSource	rest;			/* where other begins */
+	ActRarity  *rarity;
 } BothList;
 
 /*
@@ -49,12 +51,14 @@ typedef struct WithoutList
 	ActValues	unwanted;		/* types, listed */
 	ActValues	wanted;			/* the same list, negated */
 	int		   *patience;
+	ActRarity	rarity;
 } WithoutList;
 
 static void descend(OneList *list, const pg_uuid_t *from);
 static void advance_one(ActList *base);
 static void seek_one(ActList *base, const pg_uuid_t *target);
 static void close_one(ActList *base);
+static void open_other(BothList *list);
 static void agree(BothList *list);
 static void advance_both(ActList *base);
 static void seek_both(ActList *base, const pg_uuid_t *target);
@@ -127,7 +131,8 @@ close_one(ActList *base)
 }
 
 ActList *
-act_list_both(ActList *one, ActList *other)
+act_list_both(ActList *one, ActIndex index, const ActValues *values,
+			  ActRarity *rarity)
 {
 	BothList   *list = palloc0(sizeof(BothList));
 
@@ -136,9 +141,23 @@ act_list_both(ActList *one, ActList *other)
 	list->base.seek = seek_both;
 	list->base.close = close_both;
 	list->one = one;
-	list->other = other;
+	list->index = index;
+	list->values = values;
+	list->rarity = rarity;
 	agree(list);
 	return &list->base;
+}
+
+/* From where one stands: what lies before is nobody's business. */
+static void
+open_other(BothList *list)
+{
+	list->rest = *list->base.source;
+	if (ScanDirectionIsForward(list->rest.direction))
+		list->rest.low = list->one->at.id;
+	else
+		list->rest.high = list->one->at.id;
+	list->other = act_list_values(&list->rest, list->index, list->values);
 }
 
 /* Moves whichever is behind until both stand on the same id. */
@@ -146,39 +165,48 @@ static void
 agree(BothList *list)
 {
 	ActList    *one = list->one;
-	ActList    *other = list->other;
+	ActRarity  *rarity = list->rarity;
 	ScanDirection direction = list->base.source->direction;
 
-	while (one->valid && other->valid && list->unasked == 0)
+	list->base.valid = one->valid;
+	while (one->valid && rarity->unasked == 0)
 	{
-		int			order = act_id_order(direction, &one->at.id, &other->at.id);
+		ActList    *other = list->other;
+		int			order;
 
 		CHECK_FOR_INTERRUPTS();
-		if (order == 0)
-			break;
-		if (order < 0)
+		if (other == NULL)
 		{
-			one->seek(one, &other->at.id);
-			if (one->jumped)
-				list->jumps = 0;
+			open_other(list);
+			other = list->other;
+			other->jumped = true;
 		}
 		else
-		{
 			other->seek(other, &one->at.id);
-			if (!other->jumped)
-				list->jumps = 0;
-			else if (++list->jumps == JUMPS)
-			{
-				list->jumps = 0;
-				list->unasked = UNASKED;
-			}
+		if (!other->jumped || !other->valid)
+			rarity->jumps = 0;
+		else if (++rarity->jumps == JUMPS)
+		{
+			rarity->jumps = 0;
+			rarity->unasked = UNASKED;
 		}
+
+		list->base.valid = other->valid;
+		if (!other->valid)
+			return;
+		order = act_id_order(direction, &one->at.id, &other->at.id);
+		Assert(order <= 0);
+		if (order == 0)
+			break;
+		one->seek(one, &other->at.id);
+		if (one->jumped)
+			rarity->jumps = 0;
+		list->base.valid = one->valid;
 	}
-	list->base.valid = one->valid && other->valid;
 	if (list->base.valid)
 		list->base.at = one->at;
-	if (list->unasked > 0)
-		list->unasked--;
+	if (rarity->unasked > 0)
+		rarity->unasked--;
 }
 
 static void
@@ -206,7 +234,8 @@ close_both(ActList *base)
 	BothList   *list = (BothList *) base;
 
 	list->one->close(list->one);
-	list->other->close(list->other);
+	if (list->other != NULL)
+		list->other->close(list->other);
 	pfree(base);
 }
 
@@ -306,9 +335,8 @@ switch_over(WithoutList *list)
 	}
 	else if (list->from->valid)
 	{
-		list->others = act_list_both(list->from,
-									 act_list_values(rest, ACT_INDEX_TYPE,
-													 &list->wanted));
+		list->others = act_list_both(list->from, ACT_INDEX_TYPE, &list->wanted,
+									 &list->rarity);
 		list->from = NULL;
 	}
 }

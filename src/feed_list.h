@@ -71,10 +71,22 @@ extern ActList *act_list_values(const ActSource *source, ActIndex index,
 								const ActValues *values);
 
 /*
- * Postings of one whose ids other has, too; takes both over.  Some may be
- * shown that other does not have: the reader must look at the row anyway.
+ * How much rarer one list is than the other that it is intersected with; kept
+ * from month to month, starting as zeros.
  */
-extern ActList *act_list_both(ActList *one, ActList *other);
+typedef struct ActRarity
+{
+	int			jumps;			/* of the other in a row */
+	int			unasked;		/* left to show without asking the other */
+} ActRarity;
+
+/*
+ * Postings of one (which it takes over) whose ids are among those of the values
+ * in the index, too.  Some may be shown that are not: the reader must look at
+ * the row anyway.
+ */
+extern ActList *act_list_both(ActList *one, ActIndex index,
+							  const ActValues *values, ActRarity *rarity);
 
 /*
  * Postings of base that have none of the listed types; takes base over, of

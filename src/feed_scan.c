@@ -58,6 +58,7 @@ struct ActFeedScan
 	ScanDirection direction;
 	int			expected;
 	int			patience;
+	ActRarity	rarities[3];	/* of intersections, as open_list makes them */
 	MemoryContext context;		/* the scan's own */
 	MemoryContext scratch;		/* reset for each row */
 	Relation	parent;
@@ -283,9 +284,8 @@ open_list(ActFeedScan *scan, const ActSource *source)
 		if (list == NULL)
 			list = act_list_values(source, indexes[i], values[i]);
 		else
-			list = act_list_both(list,
-								 act_list_values(source, indexes[i],
-												 values[i]));
+			list = act_list_both(list, indexes[i], values[i],
+								 &scan->rarities[i]);
 	}
 	if (filter->types.negated && filter->types.count > 0 &&
 		(list == NULL || list->valid))
