@@ -72,6 +72,7 @@ static const int schedule[ACT_WEBHOOK_TRIES - 1] = {
 #define VISIT_INTERVAL USECS_PER_SEC
 
 static AttemptClass classify(int status_code);
+static Interval *within_bounds(Interval *asked);
 static TimestampTz with_jitter(TimestampTz now, double seconds);
 static void succeed(WebhookState *state, WebhookEndpoint *endpoint,
 					TimestampTz now);
@@ -135,11 +136,7 @@ act_rules_settle(WebhookState *state, WebhookEndpoint *endpoint, int flight,
 	}
 	if ((class == ATTEMPT_BUSY || class == ATTEMPT_OURS) &&
 		attempt->retry_after != NULL)
-	{
-		TimestampTz asked = act_webhook_later(now, attempt->retry_after);
-
-		due_at = Max(due_at, Min(asked, now + RETRY_AFTER_MAX));
-	}
+		due_at = Max(due_at, act_webhook_later(now, within_bounds(attempt->retry_after)));
 	owe_again(state, &settled, due_at, tries,
 			  settled.lost + (class == ATTEMPT_OURS ? 1 : 0));
 }
@@ -291,6 +288,21 @@ classify(int status_code)
 	while (status_code < classes[i].from || status_code > classes[i].to)
 		i++;
 	return classes[i].class;
+}
+
+/* What a receiver asks for is any number; it must not overflow ours. */
+static Interval *
+within_bounds(Interval *asked)
+{
+	static Interval most = {.time = RETRY_AFTER_MAX};
+	static Interval least = {0};
+
+	asked = DatumGetIntervalP(DirectFunctionCall2(interval_smaller,
+												  IntervalPGetDatum(asked),
+												  IntervalPGetDatum(&most)));
+	return DatumGetIntervalP(DirectFunctionCall2(interval_larger,
+												 IntervalPGetDatum(asked),
+												 IntervalPGetDatum(&least)));
 }
 
 static TimestampTz
