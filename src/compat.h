@@ -28,6 +28,11 @@
 #define pg_noreturn pg_attribute_noreturn()
 #endif
 
+/* 17 has it (51efe38cb92). */
+#if PG_VERSION_NUM >= 170000
+#define ACT_COMPAT_TRANSACTION_TIMEOUT
+#endif
+
 /*
  * An EState whose range table holds one relation, to write to.
  * 16 moved permissions out of the range table (a61b1f74823), 18 lets

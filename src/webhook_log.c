@@ -13,6 +13,7 @@
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "webhook_row.h"
@@ -182,6 +183,11 @@ act_store_add_deliveries(const WebhookDelivery *deliveries, int count)
 	act_row_end_write(&writer);
 }
 
+/*
+ * With one snapshot for all partitions: a later delivery must not be seen in
+ * one of them while an earlier one, in another, is not, or that is passed over
+ * for good.
+ */
 int
 act_store_fresh(int32 endpoint, int64 after, TimestampTz since, TimestampTz now,
 				int max, WebhookDelivery *rows)
@@ -190,6 +196,7 @@ act_store_fresh(int32 endpoint, int64 after, TimestampTz since, TimestampTz now,
 	WebhookDelivery *all;
 	int			count = 0;
 	List	   *names = leaves("webhook_delivery", since, now);
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 
 	all = palloc(sizeof(WebhookDelivery) * max * list_length(names));
 	foreach(lc, names)
@@ -209,7 +216,7 @@ act_store_fresh(int32 endpoint, int64 after, TimestampTz since, TimestampTz now,
 		ScanKeyInit(&keys[1], DELIVERY_POSITION, BTGreaterStrategyNumber,
 					F_INT8GT, Int64GetDatum(after));
 		snprintf(index, sizeof(index), "%s_key", name);
-		act_row_begin(&scan, rel, index, 2, keys);
+		act_row_begin_at(&scan, rel, index, 2, keys, snapshot);
 		while (taken < max && (row = act_row_next(&scan)) != NULL)
 		{
 			read_delivery(row, RelationGetDescr(rel), &all[count++]);
@@ -217,6 +224,7 @@ act_store_fresh(int32 endpoint, int64 after, TimestampTz since, TimestampTz now,
 		}
 		act_row_end(&scan);
 	}
+	UnregisterSnapshot(snapshot);
 	qsort(all, count, sizeof(WebhookDelivery), by_position);
 	count = Min(count, max);
 	memcpy(rows, all, count * sizeof(WebhookDelivery));

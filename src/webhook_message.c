@@ -117,13 +117,19 @@ act_message_body(const WebhookEndpoint *endpoint, const WebhookDelivery *deliver
 		return in_utf8(text_to_cstring(delivery->body));
 	if (!act_event_id_time(&delivery->event, &time))
 		return NULL;
-	act_row_leaf_name("event", time, name);
-	for (int i = 0; i < 2 && body == NULL; i++)
+
+	/* The month once more: the event may have been moved there meanwhile. */
+	for (int i = 0; i < 3 && body == NULL; i++)
 	{
-		Relation	rel = act_row_open(name, AccessShareLock);
+		Relation	rel;
 		ScanKeyData keys[2];
 		ActRowScan	scan;
 
+		if (i == 1)
+			snprintf(name, sizeof(name), "event_default");
+		else
+			act_row_leaf_name("event", time, name);
+		rel = act_row_open(name, AccessShareLock);
 		if (rel != NULL)
 		{
 			ScanKeyInit(&keys[0], ACT_EVENT_ORGANIZATION, BTEqualStrategyNumber,
@@ -136,7 +142,6 @@ act_message_body(const WebhookEndpoint *endpoint, const WebhookDelivery *deliver
 				body = body_of_event(&scan);
 			act_row_end(&scan);
 		}
-		snprintf(name, sizeof(name), "event_default");
 	}
 	return body;
 }

@@ -78,6 +78,13 @@ void
 act_row_begin(ActRowScan *scan, Relation rel, const char *index,
 			  int nkeys, ScanKey keys)
 {
+	act_row_begin_at(scan, rel, index, nkeys, keys, GetLatestSnapshot());
+}
+
+void
+act_row_begin_at(ActRowScan *scan, Relation rel, const char *index,
+				 int nkeys, ScanKey keys, Snapshot snapshot)
+{
 	Oid			oid = find(index);
 
 	if (rel == NULL || !OidIsValid(oid))
@@ -85,7 +92,7 @@ act_row_begin(ActRowScan *scan, Relation rel, const char *index,
 	scan->rel = rel;
 	scan->index = index_open(oid, AccessShareLock);
 	act_relation_check_index(scan->index, rel, "");
-	scan->snapshot = RegisterSnapshot(GetLatestSnapshot());
+	scan->snapshot = RegisterSnapshot(snapshot);
 	scan->scan = systable_beginscan_ordered(rel, scan->index, scan->snapshot,
 											nkeys, keys);
 }

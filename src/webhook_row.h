@@ -32,6 +32,10 @@ typedef struct ActRowScan
  */
 extern void act_row_begin(ActRowScan *scan, Relation rel, const char *index,
 						  int nkeys, ScanKey keys);
+
+/* The same with a snapshot of the caller's, so that several scans agree. */
+extern void act_row_begin_at(ActRowScan *scan, Relation rel, const char *index,
+							 int nkeys, ScanKey keys, Snapshot snapshot);
 extern HeapTuple act_row_next(ActRowScan *scan);
 
 /* The row that next returned, as a slot. */

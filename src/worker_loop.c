@@ -93,6 +93,10 @@ act_worker_connect(ActWorkerSlot *to)
 		{"statement_timeout", "0"},
 		{"lock_timeout", "0"},
 		{"search_path", "pg_catalog, pg_temp"},
+		{"role", "none"},
+#ifdef ACT_COMPAT_TRANSACTION_TIMEOUT
+		{"transaction_timeout", "0"},
+#endif
 		{"session_replication_role", "origin"},
 		{"jit", "off"},
 	};
