@@ -91,7 +91,7 @@ static bool publishes = false;
 static bool take_right(void);
 static int64 publish_batch(Snapshot snapshot, bool *more);
 static int	choose(ActProgress *progress, const ActShot *until,
-				   ActUnpublished *events, int count, uint64 last,
+				   ActUnpublished *events, int count, int passed, uint64 last,
 				   bool complete);
 static void write_batch(Snapshot snapshot, ActBacklog *backlog,
 						ActProgress *progress, const ActUnpublished *events,
@@ -196,7 +196,7 @@ publish_batch(Snapshot snapshot, bool *more)
 	*more = progress.target != NULL || !complete;
 	if (count > 0 || *more || dead >= MANY_DEAD)
 	{
-		count = choose(&progress, until, events, count, last, complete);
+		count = choose(&progress, until, events, count, dead, last, complete);
 		*more = *more || progress.target != NULL;
 		write_batch(snapshot, backlog, &progress, events, count);
 	}
@@ -207,13 +207,15 @@ publish_batch(Snapshot snapshot, bool *more)
 /*
  * Puts what to publish now in its order at the front of events, and progress
  * to where that leads.  More events than a batch are those of one transaction:
- * of these the first part.
+ * of these the first part; passed are its entries that are not among events,
+ * most of them because earlier parts had them.
  */
 static int
 choose(ActProgress *progress, const ActShot *until, ActUnpublished *events,
-	   int count, uint64 last, bool complete)
+	   int count, int passed, uint64 last, bool complete)
 {
-	int			part = Max(act_setting_publish_batch, count / PARTS);
+	int			part = Max(act_setting_publish_batch,
+						   (int) (((int64) count + passed + PARTS - 1) / PARTS));
 
 	qsort(events, count, sizeof(ActUnpublished), compare_ids);
 	if (count > part && events[0].xid == last)

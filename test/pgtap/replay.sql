@@ -2,7 +2,7 @@
 -- transaction that asked: a cursor must not outlive the position that it names.
 \set ON_ERROR_STOP 1
 SET client_min_messages = warning;
-SELECT plan(8);
+SELECT plan(10);
 
 SELECT activity.set_tier('org', 'enterprise') \g /dev/null
 SELECT count(activity.record('org', 'auth.signin')) FROM generate_series(1, 3) \g /dev/null
@@ -25,4 +25,23 @@ SELECT is((SELECT array_agg(position) FROM activity.replay('org')), '{1,2,3}', '
 SELECT activity.record('org', 'auth.signin') \g /dev/null
 SELECT is((SELECT array_agg(position) FROM activity.replay('org')), '{1,2,3,4}', 'a statement by itself publishes and shows');
 SELECT is((SELECT count(*) FROM activity.verify('org')), 0::bigint, 'the chain holds');
+
+-- Each part of a large transaction reads all of it again, so there are few.
+SELECT count(activity.record('org', 'auth.signin')) FROM generate_series(1, 500) \g /dev/null
+SET activity.publish_batch = 1;
+CREATE TEMPORARY TABLE part (n bigint);
+DO $$
+DECLARE
+	n bigint;
+BEGIN
+	LOOP
+		n := activity.publish();
+		EXIT WHEN n = 0;
+		INSERT INTO part VALUES (n);
+		COMMIT;
+	END LOOP;
+END
+$$;
+SELECT is((SELECT sum(n) FROM part), 500::numeric, 'a large transaction is published in parts');
+SELECT is((SELECT count(*) FROM part), 16::bigint, 'of which there are 16, however small a batch');
 SELECT * FROM finish();
