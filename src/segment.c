@@ -14,6 +14,7 @@
 
 #include "access/table.h"
 #include "access/xlog.h"
+#include "commands/tablespace.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/guc.h"
@@ -143,8 +144,13 @@ make_table(int32 number)
 	SetUserIdAndSecContext(parent->rd_rel->relowner,
 						   context | SECURITY_RESTRICTED_OPERATION |
 						   SECURITY_LOCAL_USERID_CHANGE);
-	table_close(parent, AccessShareLock);
 	level = NewGUCNestLevel();
+	(void) set_config_option("default_tablespace",
+							 OidIsValid(parent->rd_rel->reltablespace) ?
+							 get_tablespace_name(parent->rd_rel->reltablespace) : "",
+							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+							 true, 0, false);
+	table_close(parent, AccessShareLock);
 	(void) set_config_option("search_path", "pg_catalog, pg_temp",
 							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
 							 true, 0, false);

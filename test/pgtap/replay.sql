@@ -2,11 +2,14 @@
 -- transaction that asked: a cursor must not outlive the position that it names.
 \set ON_ERROR_STOP 1
 SET client_min_messages = warning;
-SELECT plan(10);
+SELECT plan(11);
 
+SET allow_in_place_tablespaces = on;
+CREATE TABLESPACE regress_readers LOCATION '';
 SELECT activity.set_tier('org', 'enterprise') \g /dev/null
 SELECT count(activity.record('org', 'auth.signin')) FROM generate_series(1, 3) \g /dev/null
 
+SET default_tablespace = regress_readers;
 BEGIN;
 SELECT is((SELECT count(*) FROM activity.replay('org')), 0::bigint, 'in a block, what it has just published is not shown');
 SELECT is((SELECT position FROM activity.stream_head('org')), 0::bigint, 'nor as the head');
@@ -44,4 +47,9 @@ END
 $$;
 SELECT is((SELECT sum(n) FROM part), 500::numeric, 'a large transaction is published in parts');
 SELECT is((SELECT count(*) FROM part), 16::bigint, 'of which there are 16, however small a batch');
+
+-- A reader's settings say nothing about where the stream is kept.
+SELECT is((SELECT count(*) FROM pg_class WHERE relname ~ '^stream_1' AND reltablespace <> 0), 0::bigint, 'the stream is where its parent is');
 SELECT * FROM finish();
+RESET default_tablespace;
+DROP TABLESPACE regress_readers;
