@@ -11,6 +11,7 @@
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #include "entry.h"
@@ -38,6 +39,7 @@ PG_FUNCTION_INFO_V1(act_webhook_deliver);
 PG_FUNCTION_INFO_V1(act_require_feature);
 PG_FUNCTION_INFO_V1(act_require_member);
 
+static void pass_requested(WebhookState *state, TimestampTz now);
 static bool owe_now(WebhookState *state, const WebhookDelivery *delivery,
 					bool unless_delivered, TimestampTz due_at, TimestampTz now);
 
@@ -188,6 +190,9 @@ act_webhook_queue(PG_FUNCTION_ARGS)
 	int			ntimes;
 	int64		queued = 0;
 	WebhookState state;
+	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext,
+												  "activity webhook queue",
+												  ALLOCSET_DEFAULT_SIZES);
 
 	deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), INT8OID, 8, FLOAT8PASSBYVAL,
 					  TYPALIGN_DOUBLE, &positions, NULL, &count);
@@ -199,20 +204,48 @@ act_webhook_queue(PG_FUNCTION_ARGS)
 	for (int i = 0; i < count; i++)
 	{
 		WebhookDelivery delivery;
+		MemoryContext old = MemoryContextSwitchTo(scratch);
 
 		/* Apart by a microsecond: the mark then passes them one by one. */
 		if (act_store_delivery(state.endpoint, DatumGetInt64(positions[i]),
 							   DatumGetTimestampTz(times[i]), &delivery) &&
 			owe_now(&state, &delivery, PG_GETARG_BOOL(3), now + i, now))
 			queued++;
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(scratch);
 		CHECK_FOR_INTERRUPTS();
 	}
 	if (queued > 0)
 	{
+		pass_requested(&state, now);
 		state.ready_at = now;
 		act_store_write_state(&state);
 	}
 	PG_RETURN_INT64(queued);
+}
+
+/*
+ * Moves the mark of new deliveries past those that somebody requested, which
+ * wait among the retries, so that no claim has to read over them.
+ */
+static void
+pass_requested(WebhookState *state, TimestampTz now)
+{
+	WebhookDelivery rows[100];
+	int			count;
+
+	while ((count = act_store_fresh(state->endpoint, state->fresh_position,
+									state->fresh_at, now, lengthof(rows), rows)) > 0)
+	{
+		for (int i = 0; i < count; i++)
+		{
+			if (!rows[i].requested)
+				return;
+			state->fresh_position = rows[i].position;
+			state->fresh_at = rows[i].created_at;
+		}
+		CHECK_FOR_INTERRUPTS();
+	}
 }
 
 /*
