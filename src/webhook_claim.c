@@ -275,9 +275,9 @@ take_fresh(Visit *visit, int room)
 			WebhookFlight flight = {0};
 
 			state->fresh_position = fresh[i].position;
-			state->fresh_at = fresh[i].created_at;
 			if (fresh[i].requested)
-				continue;
+				continue;		/* made later than those behind it, maybe */
+			state->fresh_at = fresh[i].created_at;
 			flight.attempt = flight.first_attempt = 1;
 			taken += send(visit, &fresh[i], &flight);
 		}

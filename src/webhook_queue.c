@@ -242,7 +242,6 @@ pass_requested(WebhookState *state, TimestampTz now)
 			if (!rows[i].requested)
 				return;
 			state->fresh_position = rows[i].position;
-			state->fresh_at = rows[i].created_at;
 		}
 		CHECK_FOR_INTERRUPTS();
 	}

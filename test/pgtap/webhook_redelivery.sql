@@ -3,7 +3,7 @@
 \set ON_ERROR_STOP 1
 SET client_min_messages = warning;
 SET jit = off;
-SELECT plan(35);
+SELECT plan(37);
 
 CREATE FUNCTION pg_temp.send_all(status int) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
@@ -111,4 +111,30 @@ SELECT is(:'type'::text || (SELECT ' ' || event_type || ' ' || status FROM activ
 	'webhook.test webhook.test dead', 'a test that fails is not repeated');
 SELECT is((SELECT count(*) FROM activity.events WHERE event_type NOT IN ('webhook.enabled')) ,
 	(SELECT :events - count(*) + 1 FROM activity.events WHERE event_type = 'webhook.enabled')::bigint, 'and no event');
+-- What was requested lies before what has waited for months, and hides it not.
+SET activity.clock_offset = 0;
+SELECT endpoint_id AS patient FROM activity.create_webhook('org', 'https://patient.example.com/', '{credits.*}') \gset
+SELECT clock_timestamp() AS asked_from \gset
+SELECT pg_temp.happen(2) \g /dev/null
+SELECT activity.publish() \g /dev/null
+SELECT activity.disable_webhook(:'patient') \g /dev/null
+DO $$
+DECLARE
+	month timestamp := date_trunc('month', now() AT TIME ZONE 'UTC' - interval '70 days');
+	leaf text := 'webhook_delivery' || to_char(month, '_YYYY_MM');
+BEGIN
+	EXECUTE format('CREATE TABLE _activity.%I PARTITION OF _activity.webhook_delivery FOR VALUES FROM (%L) TO (%L)', leaf,
+		month AT TIME ZONE 'UTC', (month + interval '1 month') AT TIME ZONE 'UTC');
+	EXECUTE format('CREATE UNIQUE INDEX %I ON _activity.%I (endpoint, position)', leaf || '_key', leaf);
+END
+$$;
+UPDATE _activity.webhook_delivery d SET created_at = d.created_at - interval '70 days'
+FROM _activity.webhook_endpoint e WHERE e.key = d.endpoint AND e.id = :'patient';
+UPDATE _activity.webhook_state s SET fresh_at = s.fresh_at - interval '70 days'
+FROM _activity.webhook_endpoint e WHERE e.key = s.endpoint AND e.id = :'patient';
+SELECT activity.enable_webhook(:'patient'), activity.update_webhook(:'patient', event_types => '{credit.*}') \g /dev/null
+SELECT is(activity.recover_webhook(:'patient', :'asked_from'), 2::bigint, 'two of another type are asked for');
+SELECT pg_temp.send_all(200) \g /dev/null
+SELECT results_eq(format($$SELECT event_type, status, count(*) FROM activity.webhook_deliveries WHERE endpoint_id = %L GROUP BY 1, 2 ORDER BY 1$$, :'patient'),
+	$$VALUES ('credit.charge', 'delivered', 2::bigint), ('credits.redeemed', 'delivered', 2)$$, 'and those that waited are sent, too');
 SELECT * FROM finish();
