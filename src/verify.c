@@ -66,8 +66,8 @@ static bool begin(Verification *v, FunctionCallInfo fcinfo);
 static TimestampTz read_expiry(int32 organization);
 static void end(Verification *v);
 static void walk(Verification *v);
-static void check_row(Verification *v, const ActStreamRow *at, uint8 *hash,
-					  bool linked);
+static void check_row(Verification *v, const ActStreamRow *at,
+					  TupleTableSlot *event, uint8 *hash, bool linked);
 static void add(Sum *sum, const pg_uuid_t *id);
 static void count_stored(TupleTableSlot *row, void *argument);
 static void find_inserted(Verification *v);
@@ -204,6 +204,9 @@ walk(Verification *v)
 	act_stream_seek(v->stream, v->organization, before.position);
 	while (act_stream_next(v->stream, &at))
 	{
+		/* Not in the scratch: the look-up's scans outlive a row. */
+		TupleTableSlot *event = act_lookup_event(v->lookup, at.organization,
+												 &at.id);
 		MemoryContext old = MemoryContextSwitchTo(v->scratch);
 
 		CHECK_FOR_INTERRUPTS();
@@ -213,7 +216,8 @@ walk(Verification *v)
 			report(v, before.position + 1,
 				   psprintf("missing from the stream, as are all up to "
 							INT64_FORMAT, at.position - 1));
-		check_row(v, &at, before.hash, at.position == before.position + 1);
+		check_row(v, &at, event, before.hash,
+				  at.position == before.position + 1);
 		before = at;
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(v->scratch);
@@ -222,10 +226,9 @@ walk(Verification *v)
 
 /* One row, linked to the hash before unless that is missing. */
 static void
-check_row(Verification *v, const ActStreamRow *at, uint8 *hash, bool linked)
+check_row(Verification *v, const ActStreamRow *at, TupleTableSlot *event,
+		  uint8 *hash, bool linked)
 {
-	TupleTableSlot *event = act_lookup_event(v->lookup, at->organization,
-											 &at->id);
 	uint8		digest[ACT_CHAIN_BYTES];
 	TimestampTz time;
 
