@@ -108,6 +108,7 @@ ISOLATION = \
 	feed_snapshot \
 	new_organization \
 	partition_making \
+	publish \
 	same_id \
 	tracking_and_writing \
 	webhook_claim_claim \

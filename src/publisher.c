@@ -115,9 +115,12 @@ act_publisher_init(void)
 PGDLLEXPORT Datum
 act_publish(PG_FUNCTION_ARGS)
 {
+	int64		count;
+
 	PreventCommandIfReadOnly("activity.publish()");
 	PreventCommandDuringRecovery("activity.publish()");
-	PG_RETURN_INT64(act_publisher_run(NULL));
+	count = act_publisher_run(NULL);
+	PG_RETURN_INT64(count == ACT_PUBLISHER_BUSY ? 0 : count);
 }
 
 int64
@@ -128,9 +131,10 @@ act_publisher_run(bool *more)
 
 	if (more != NULL)
 		*more = false;
-	if (RecoveryInProgress() || XactReadOnly || IsInParallelMode() ||
-		!take_right())
+	if (RecoveryInProgress() || XactReadOnly || IsInParallelMode())
 		return 0;
+	if (!take_right())
+		return ACT_PUBLISHER_BUSY;
 
 	/* A batch may hold nothing but what rolled back: then go on. */
 	while (again && count == 0)

@@ -32,9 +32,12 @@ typedef struct ActPublished
 typedef void (*ActFanOut) (const ActPublished *events, int count);
 extern ActFanOut act_publisher_fan_out;
 
+/* Somebody else is publishing; he may leave some of it to us. */
+#define ACT_PUBLISHER_BUSY (-1)
+
 /*
- * Publishes one batch, if there is something to publish and nobody else is at
- * it; the number of events that got a position.  *more, unless NULL, says
+ * Publishes one batch, if there is something to publish; the number of events
+ * that got a position, or ACT_PUBLISHER_BUSY.  *more, unless NULL, says
  * whether to call again at once (in another transaction, so that readers see
  * what is done).  Holds the right to publish until the transaction ends.
  */

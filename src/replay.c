@@ -187,26 +187,28 @@ admit(FunctionCallInfo fcinfo, int viewer_arg)
 
 /*
  * Where no worker does it, readers publish, as long as there is something and
- * the transaction may write.  One that keeps its first snapshot could not see
- * the result.
+ * the transaction may write.
  */
 static void
 publish_if_idle(void)
 {
 	bool		more = true;
 
-	if (act_worker_is_publishing() || IsolationUsesXactSnapshot())
+	if (act_worker_is_publishing())
 		return;
 	/* One batch of what is new behind one that was half done. */
 	for (int i = 0; i < 2 && more; i++)
 		(void) act_publisher_run(&more);
 }
 
+/*
+ * With a snapshot of now, also in REPEATABLE READ: an older one would show
+ * the positions that this transaction gave, but not their events.
+ */
 static void
 begin_reading(Reading *reading, int32 organization)
 {
-	PushActiveSnapshot(IsolationUsesXactSnapshot() ?
-					   GetTransactionSnapshot() : GetLatestSnapshot());
+	PushActiveSnapshot(GetLatestSnapshot());
 	act_publisher_hide_own(GetActiveSnapshot());
 	reading->organization = organization;
 	reading->stream = act_stream_open(GetActiveSnapshot());

@@ -144,8 +144,7 @@ begin(Verification *v, FunctionCallInfo fcinfo)
 	if (v->organization == 0)
 		return false;
 
-	PushActiveSnapshot(IsolationUsesXactSnapshot() ?
-					   GetTransactionSnapshot() : GetLatestSnapshot());
+	PushActiveSnapshot(GetLatestSnapshot());
 	act_publisher_hide_own(GetActiveSnapshot());
 	v->stream = act_stream_open(GetActiveSnapshot());
 	v->lookup = act_lookup_open(GetActiveSnapshot());

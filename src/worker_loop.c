@@ -32,6 +32,9 @@
 /* The safety tick. */
 #define TICK_MS 60000
 
+/* Between two looks while somebody else is publishing: 20 ms, 40 … 640. */
+#define BUSY_MS 20
+
 /* After failures in a row: 1 s, 2 s, 4 s … */
 #define BACKOFF_MS 1000
 #define BACKOFF_MOST_MS 60000
@@ -41,11 +44,13 @@ PGDLLEXPORT pg_noreturn void act_worker_main(Datum argument);
 static ActWorkerSlot *slot;
 static MemoryContext loop_context;
 static int	failures_in_row = 0;
+static bool was_busy = false;	/* somebody else was publishing */
+static int	busy_in_row = 0;
 static TimestampTz maintain_at = 0;
 
 static void take_slot(int number);
 static bool work(void);
-static bool publish(bool *more);
+static bool publish(bool *more, bool *busy);
 static void note_failure(ErrorData *error);
 static void rest(bool failed, TimestampTz began);
 static void back_off(void);
@@ -136,7 +141,7 @@ work(void)
 		while (more && !slot->leave)
 		{
 			CHECK_FOR_INTERRUPTS();
-			if (!publish(&more))
+			if (!publish(&more, &was_busy))
 				break;
 		}
 		if (pg_atomic_read_u32(&slot->state) == ACT_WORKER_PUBLISHING &&
@@ -170,17 +175,18 @@ work(void)
 
 /* One batch in one transaction; false where there is no extension. */
 static bool
-publish(bool *more)
+publish(bool *more, bool *busy)
 {
 	bool		installed;
 
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
+	*busy = false;
 	installed = act_worker_lock_extension();
 	if (installed)
 	{
 		PushActiveSnapshot(GetTransactionSnapshot());
-		(void) act_publisher_run(more);
+		*busy = act_publisher_run(more) == ACT_PUBLISHER_BUSY;
 		PopActiveSnapshot();
 	}
 	CommitTransactionCommand();
@@ -258,6 +264,15 @@ rest(bool failed, TimestampTz began)
 		if (spent < delay)
 			pg_usleep(delay - spent);
 	}
+	if (was_busy)
+	{
+		/* When he is done, what he left is ours; nobody will tell us. */
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 BUSY_MS << Min(busy_in_row, 5), PG_WAIT_EXTENSION);
+		busy_in_row++;
+		return;
+	}
+	busy_in_row = 0;
 	unreported = pgstat_report_stat(false);
 	if (unreported > 0)
 	{
