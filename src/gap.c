@@ -32,9 +32,6 @@ typedef struct Gap
 	bool		said;			/* warned of in this transaction */
 } Gap;
 
-/* So many reasons are told apart in a transaction: a column may hold any text. */
-#define REASONS_MAX 100
-
 static List *gaps;				/* of Gap *, in TopTransactionContext */
 static bool waiting;			/* some have changes */
 
@@ -136,8 +133,6 @@ find_gap(const ActPlan *plan, const char *reason)
 	bool		said = false;
 
 	waiting = true;
-	if (list_length(gaps) >= REASONS_MAX)
-		reason = "other reasons";
 	foreach(cell, gaps)
 	{
 		gap = lfirst(cell);

@@ -333,9 +333,21 @@ drop_all(Relation table, Oid function)
 					 quote_identifier(lfirst(cell)), name_of(table)));
 }
 
+/* Only if need be: ALTER TABLE refuses a table that the session works with. */
 static void
 enable(Oid relid, const char *name, bool replica)
 {
+	Relation	table = table_open(relid, NoLock);
+	char		wanted = replica ? TRIGGER_FIRES_ALWAYS : TRIGGER_FIRES_ON_ORIGIN;
+	bool		is_so = false;
+	int			i;
+
+	for (i = 0; table->trigdesc && i < table->trigdesc->numtriggers; i++)
+		if (strcmp(table->trigdesc->triggers[i].tgname, name) == 0)
+			is_so = table->trigdesc->triggers[i].tgenabled == wanted;
+	table_close(table, NoLock);
+	if (is_so)
+		return;
 	run(psprintf("ALTER TABLE %s ENABLE%s TRIGGER %s",
 				 quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
 											get_rel_name(relid)),

@@ -2,7 +2,7 @@
 -- changes them, and whatever becomes of the table.
 \set ON_ERROR_STOP 1
 BEGIN;
-SELECT plan(70);
+SELECT plan(73);
 SET LOCAL client_min_messages = error;
 
 CREATE TABLE seen (id uuid);
@@ -271,6 +271,17 @@ ALTER TABLE z DISABLE TRIGGER activity_api_key;
 SELECT is((SELECT enabled FROM activity.tracked WHERE tracked = 'z'::regclass AND category = 'api_key'), false, 'disabled is seen');
 DROP TABLE z;
 SELECT is((SELECT count(*) FROM activity.tracked WHERE category = 'api_key'), 0::bigint, 'a dropped table is no longer tracked');
+
+-- A table that the session is at work with.
+CREATE TABLE parent (id int PRIMARY KEY);
+CREATE TABLE w (org_id text, user_id text, parent int REFERENCES parent DEFERRABLE INITIALLY DEFERRED);
+INSERT INTO w VALUES ('o', 'u0', NULL), ('o', 'u1', 1);
+SELECT lives_ok($$SELECT activity.track('w', 'membership')$$, 'a table with deferred checks to come');
+SELECT lives_ok($$SELECT activity.track('w', 'membership')$$, 'twice');
+INSERT INTO w VALUES ('o', 'u2', 1);
+INSERT INTO parent VALUES (1);
+SELECT is(said(), '{joined u2}', 'records from then on');
+SET CONSTRAINTS ALL IMMEDIATE;
 
 -- A bulk load.
 CREATE TABLE l (org_id text, user_id text);
