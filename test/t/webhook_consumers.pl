@@ -10,6 +10,8 @@ use Test::More;
 my ($endpoints, $events, $consumers) = (20, 3000, 4);
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init;
+# What the killed one holds must not fill an endpoint, or that waits for the lease.
+$node->append_conf('postgresql.conf', "activity.webhook_concurrency = 100\n");
 $node->start;
 $node->safe_psql('postgres', qq{
 	SET client_min_messages = warning;
