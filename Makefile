@@ -33,6 +33,7 @@ OBJS = \
 	src/feed_values.o \
 	src/feed_walk.o \
 	src/gap.o \
+	src/head.o \
 	src/incarnation.o \
 	src/json.o \
 	src/lookup.o \
@@ -109,6 +110,7 @@ ISOLATION = \
 	new_organization \
 	partition_making \
 	publish \
+	publish_in_turn \
 	same_id \
 	tracking_and_writing \
 	webhook_claim_claim \

@@ -8,6 +8,7 @@
 #include "capture.h"
 #include "event.h"
 #include "gap.h"
+#include "head.h"
 #include "notify.h"
 #include "organization.h"
 #include "publisher.h"
@@ -38,6 +39,7 @@ _PG_init(void)
 	act_tracking_plan_init();
 	act_gap_init();
 	act_capture_init();
+	act_head_init();
 	act_publisher_init();
 	act_worker_init();
 	act_webhook_init();

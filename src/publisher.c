@@ -32,8 +32,8 @@
 #include "chain.h"
 #include "compat.h"
 #include "event.h"
+#include "head.h"
 #include "notify.h"
-#include "organization.h"
 #include "publisher.h"
 #include "relation.h"
 #include "segment.h"
@@ -56,16 +56,6 @@ PG_FUNCTION_INFO_V1(act_publish);
 
 ActFanOut	act_publisher_fan_out = NULL;
 
-/* The end of an organization's stream, while a batch goes on. */
-typedef struct Head
-{
-	int32		organization;	/* the hash key */
-	int64		position;
-	uint8		hash[ACT_CHAIN_BYTES];
-	char	   *id;				/* of the organization */
-	char		channel[NAMEDATALEN];
-} Head;
-
 /* What writing a batch needs. */
 typedef struct Batch
 {
@@ -74,7 +64,6 @@ typedef struct Batch
 	ActBacklog *backlog;
 	ActSegmentTarget segment;
 	ActChain   *chain;
-	HTAB	   *heads;
 	bool		sends;			/* notifications */
 	Relation	rel;
 	EState	   *estate;
@@ -98,8 +87,7 @@ static void write_batch(Snapshot snapshot, ActBacklog *backlog,
 						int count);
 static void open_batch(Batch *batch, Snapshot snapshot);
 static void write_event(Batch *batch, const ActUnpublished *event);
-static Head *find_head(Batch *batch, int32 organization);
-static void notify(Batch *batch, const Head *head, TupleTableSlot *event);
+static void notify(Batch *batch, ActHead *head, TupleTableSlot *event);
 static void write_waiting(Batch *batch);
 static void close_batch(Batch *batch);
 static int	compare_ids(const void *a, const void *b);
@@ -253,6 +241,7 @@ write_batch(Snapshot snapshot, ActBacklog *backlog, ActProgress *progress,
 {
 	/* A position that was shown to anybody must outlive a crash. */
 	ForceSyncCommit();
+	act_head_begin(progress->number);
 	progress->events = count;
 	if (count > 0)
 	{
@@ -267,24 +256,18 @@ write_batch(Snapshot snapshot, ActBacklog *backlog, ActProgress *progress,
 		close_batch(batch);
 	}
 	act_progress_write(progress);
+	act_head_end(progress->number);
 }
 
 static void
 open_batch(Batch *batch, Snapshot snapshot)
 {
-	HASHCTL		control = {0};
-
 	batch->stream = act_stream_open(snapshot);
 	batch->segment = act_segment_current(batch->stream);
 	batch->chain = act_chain_create();
 	batch->row_context = AllocSetContextCreate(CurrentMemoryContext,
 											   "activity publisher row",
 											   ALLOCSET_DEFAULT_SIZES);
-	control.keysize = sizeof(int32);
-	control.entrysize = sizeof(Head);
-	control.hcxt = CurrentMemoryContext;
-	batch->heads = hash_create("activity stream heads", 256, &control,
-							   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	batch->sends = act_setting_notify != ACT_NOTIFY_OFF &&
 		act_worker_notifies();
 	if (batch->sends && !act_notify_has_room())
@@ -308,7 +291,7 @@ write_event(Batch *batch, const ActUnpublished *event)
 	MemoryContext old;
 	ActPublished *published;
 	TupleTableSlot *slot;
-	Head	   *head;
+	ActHead    *head;
 	uint8		digest[ACT_CHAIN_BYTES];
 	bytea	   *hash;
 
@@ -318,8 +301,8 @@ write_event(Batch *batch, const ActUnpublished *event)
 		write_waiting(batch);
 	old = MemoryContextSwitchTo(batch->row_context);
 	slot_getallattrs(row);
-	head = find_head(batch,
-					 DatumGetInt32(row->tts_values[ACT_EVENT_ORGANIZATION - 1]));
+	head = act_head_get(batch->stream, batch->chain,
+						DatumGetInt32(row->tts_values[ACT_EVENT_ORGANIZATION - 1]));
 	head->position++;
 	act_chain_digest(batch->chain, row, head->id, digest);
 	act_chain_extend(batch->chain, head->position, digest, head->hash);
@@ -356,37 +339,8 @@ write_event(Batch *batch, const ActUnpublished *event)
 	MemoryContextSwitchTo(old);
 }
 
-static Head *
-find_head(Batch *batch, int32 organization)
-{
-	bool		found;
-	Head	   *head = hash_search(batch->heads, &organization, HASH_ENTER,
-								   &found);
-	ActStreamRow newest;
-	MemoryContext old;
-
-	if (found)
-		return head;
-	old = MemoryContextSwitchTo(GetMemoryChunkContext(batch));
-	head->id = act_organization_id(organization);
-	if (act_stream_newest(batch->stream, organization, &newest))
-	{
-		head->position = newest.position;
-		memcpy(head->hash, newest.hash, ACT_CHAIN_BYTES);
-	}
-	else
-	{
-		head->position = 0;
-		act_chain_start(batch->chain, head->id, head->hash);
-	}
-	if (batch->sends)
-		act_notify_channel(head->id, strlen(head->id), head->channel);
-	MemoryContextSwitchTo(old);
-	return head;
-}
-
 static void
-notify(Batch *batch, const Head *head, TupleTableSlot *event)
+notify(Batch *batch, ActHead *head, TupleTableSlot *event)
 {
 	ActMessage	message = {0};
 	StringInfoData payload;
@@ -413,7 +367,7 @@ notify(Batch *batch, const Head *head, TupleTableSlot *event)
 	if (act_setting_notify != ACT_NOTIFY_ORGANIZATION)
 		Async_Notify(ACT_NOTIFY_CHANNEL, payload.data);
 	if (act_setting_notify != ACT_NOTIFY_SHARED)
-		Async_Notify(head->channel, payload.data);
+		Async_Notify(act_head_channel(head), payload.data);
 }
 
 static void

@@ -132,7 +132,7 @@ define_worker_settings(void)
 							   PGC_SIGHUP, GUC_LIST_INPUT, NULL, NULL, NULL);
 	DefineCustomIntVariable("activity.publish_delay",
 							"Least time between two publishings in the background.",
-							"Commits that fall into it are published together.",
+							"Commits that fall into it are published together. Under load the pause grows, up to five times as long.",
 							&act_setting_publish_delay, 2, 0, 10000,
 							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
 	DefineCustomIntVariable("activity.maintain_interval",

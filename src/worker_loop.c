@@ -35,6 +35,11 @@
 /* Between two looks while somebody else is publishing: 20 ms, 40 … 640. */
 #define BUSY_MS 20
 
+/* A pause is so many times as long as the work before it, and at most so many
+ * times as long as activity.publish_delay. */
+#define PAUSE_RATIO 3
+#define PAUSE_MOST 5
+
 /* After failures in a row: 1 s, 2 s, 4 s … */
 #define BACKOFF_MS 1000
 #define BACKOFF_MOST_MS 60000
@@ -242,8 +247,9 @@ note_failure(ErrorData *error)
 
 /*
  * Until the next commit or tick; after a failure until it is time to try again.
- * Under load the worker lets a few commits come together, because each
- * publishing costs about as much as ten events.
+ * Under load the worker lets commits come together, because each publishing
+ * costs as much as some dozen events; and the longer it took, the longer the
+ * pause, so that where the writers use all there is, it takes less of it.
  */
 static void
 rest(bool failed, TimestampTz began)
@@ -261,8 +267,7 @@ rest(bool failed, TimestampTz began)
 		long		spent = (long) (GetCurrentTimestamp() - began);
 		long		delay = act_setting_publish_delay * 1000L;
 
-		if (spent < delay)
-			pg_usleep(delay - spent);
+		pg_usleep(Max(delay - spent, Min(spent * PAUSE_RATIO, delay * PAUSE_MOST)));
 	}
 	if (was_busy)
 	{
