@@ -10,7 +10,8 @@
  * Retention goes by months: a partition that nobody keeps is dropped.  Rows are
  * only deleted where somebody's whole month is over and somebody else keeps his,
  * and from the default partition.  So an event is kept as long as it was
- * asked for, and up to a month longer.
+ * asked for, and up to a month longer; and what is gone by right, which verify()
+ * must know, is what happened before a month's first day.
  */
 #include "activity.h"
 
@@ -202,7 +203,7 @@ expire(Maintenance *maintenance)
 	horizon = act_upkeep_ask("SELECT max(now() - keep)"
 							 " FROM _activity.retention_rule");
 	delete_expired(maintenance, "_activity.event_default",
-				   "e.occurred_at < now() - k.keep");
+				   "e.occurred_at < " ACT_MAINTAIN_KEPT_SINCE("k.keep"));
 	foreach(cell, maintenance->partitions)
 	{
 		ActPartition *partition = lfirst(cell);
@@ -263,9 +264,11 @@ delete_expired(Maintenance *maintenance, const char *table,
 		act_append_only_restore();
 	}
 	PG_END_TRY();
-	if (rows > 0)
-		maintenance->report(maintenance->state, "delete", table, rows);
 	maintenance->rows_left -= rows;
+	if (rows == 0)
+		return;
+	maintenance->removed = true;
+	maintenance->report(maintenance->state, "delete", table, rows);
 }
 
 /*

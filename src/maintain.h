@@ -7,6 +7,13 @@
 
 #include "datatype/timestamp.h"
 
+/*
+ * SQL for the time before which events are gone by right, once maintain() has
+ * come to the end; keep is SQL for how long they are kept.  In UTC, as months
+ * are (upkeep.c).
+ */
+#define ACT_MAINTAIN_KEPT_SINCE(keep) "date_trunc('month', now() - " keep ")"
+
 /* What was done, one call each; rows is -1 where none are meant. */
 typedef void (*ActMaintainReport) (void *state, const char *action,
 								   const char *object, int64 rows);

@@ -7,6 +7,10 @@
  * anchor for each organization, the position and hash that its stream goes on
  * from.  An anchor also moves over what is gone at the beginning of a stream,
  * so that readers don't walk over it each time.
+ *
+ * Both concern only what is gone by right, as _activity.expiry has it: an event
+ * that somebody else removed must be missed by verify() as long as it should be
+ * there, and so its position stays.
  */
 #include "activity.h"
 
@@ -19,6 +23,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "event_id.h"
 #include "lookup.h"
 #include "partition.h"
 #include "relation.h"
@@ -26,33 +31,39 @@
 #include "stream_trim.h"
 #include "upkeep.h"
 
-static List *organizations_with_rules(void);
+/* Events of the organization from before that time are gone by right. */
+typedef struct Expiry
+{
+	int32		organization;
+	TimestampTz before;
+} Expiry;
+
+static List *read_expiries(void);
 static void move_anchor(ActStreamReader *stream, ActLookup *lookup,
-						int32 organization);
+						const Expiry *expiry);
 static void drop_segments(ActMaintainReport report, void *state);
 static void drop_segment(void *argument);
 
 void
 act_stream_trim(ActMaintainReport report, void *state)
 {
-	List	   *organizations = organizations_with_rules();
+	List	   *expiries;
 	ActStreamReader *stream;
 	ActLookup  *lookup;
 	ListCell   *cell;
 
-	if (organizations == NIL)
-		return;
 	act_upkeep_run("INSERT INTO _activity.expiry (organization, before)"
-				   " SELECT key, now() - keep FROM _activity.retention_of"
-				   " WHERE keep IS NOT NULL"
+				   " SELECT key, " ACT_MAINTAIN_KEPT_SINCE("keep")
+				   " FROM _activity.retention_of WHERE keep IS NOT NULL"
 				   " ON CONFLICT (organization) DO UPDATE SET before = excluded.before"
 				   " WHERE expiry.before < excluded.before");
+	expiries = read_expiries();
 
 	PushActiveSnapshot(GetLatestSnapshot());
 	stream = act_stream_open(GetActiveSnapshot());
 	lookup = act_lookup_open(GetActiveSnapshot());
-	foreach(cell, organizations)
-		move_anchor(stream, lookup, lfirst_int(cell));
+	foreach(cell, expiries)
+		move_anchor(stream, lookup, lfirst(cell));
 	act_lookup_close(lookup);
 	act_stream_close(stream);
 	PopActiveSnapshot();
@@ -62,25 +73,29 @@ act_stream_trim(ActMaintainReport report, void *state)
 }
 
 static List *
-organizations_with_rules(void)
+read_expiries(void)
 {
 	MemoryContext context = CurrentMemoryContext;
 	List	   *list = NIL;
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	if (SPI_execute("SELECT DISTINCT key FROM _activity.retention_of"
-					" WHERE keep IS NOT NULL", false, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read the rules of retention");
+	if (SPI_execute("SELECT organization, before FROM _activity.expiry",
+					false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read what is gone by right");
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
+		HeapTuple	row = SPI_tuptable->vals[i];
+		TupleDesc	columns = SPI_tuptable->tupdesc;
 		MemoryContext old = MemoryContextSwitchTo(context);
+		Expiry	   *expiry = palloc(sizeof(Expiry));
 		bool		isnull;
 
-		list = lappend_int(list,
-						   DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[i],
-													   SPI_tuptable->tupdesc, 1,
-													   &isnull)));
+		expiry->organization = DatumGetInt32(SPI_getbinval(row, columns, 1,
+														   &isnull));
+		expiry->before = DatumGetTimestampTz(SPI_getbinval(row, columns, 2,
+														   &isnull));
+		list = lappend(list, expiry);
 		MemoryContextSwitchTo(old);
 	}
 	SPI_finish();
@@ -89,10 +104,12 @@ organizations_with_rules(void)
 
 /* Over what is gone at the beginning, as far as that reaches. */
 static void
-move_anchor(ActStreamReader *stream, ActLookup *lookup, int32 organization)
+move_anchor(ActStreamReader *stream, ActLookup *lookup, const Expiry *expiry)
 {
+	int32		organization = expiry->organization;
 	ActStreamRow anchor = {0};
 	ActStreamRow at;
+	TimestampTz time;
 	bool		moved = false;
 	Datum		values[4];
 	bool		nulls[4] = {0};
@@ -101,6 +118,7 @@ move_anchor(ActStreamReader *stream, ActLookup *lookup, int32 organization)
 	(void) act_stream_anchored(stream, organization, &anchor);
 	act_stream_seek(stream, organization, anchor.position);
 	while (act_stream_next(stream, &at) &&
+		   act_event_id_time(&at.id, &time) && time < expiry->before &&
 		   act_lookup_event(lookup, organization, &at.id) == NULL)
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -148,7 +166,10 @@ drop_segments(ActMaintainReport report, void *state)
 		if (segments[i + 1].started_at > oldest ||
 			!OidIsValid(act_upkeep_table(name)) ||
 			act_upkeep_ask("SELECT count(*) FROM (SELECT FROM _activity.%s s"
-						   " WHERE EXISTS (SELECT FROM _activity.event e"
+						   " LEFT JOIN _activity.expiry x USING (organization)"
+						   " WHERE CASE WHEN s.id::text ~ '^.{14}7.{4}[89ab]'"
+						   " THEN activity.event_time(s.id) < x.before END IS NOT TRUE"
+						   " OR EXISTS (SELECT FROM _activity.event e"
 						   " WHERE e.organization = s.organization AND e.id = s.id)"
 						   " LIMIT 1) kept", name) > 0)
 			continue;

@@ -3,7 +3,9 @@
  *		verify() and checkpoint(): proving that nothing was changed.
  *
  * The stream is read once in its order, each event looked up and hashed, so
- * that memory does not grow with it.  That finds what was changed, removed or
+ * that memory does not grow with it.  All that is kept of it: an anchor counts
+ * only where nothing before it is kept, or else whoever adds one would hide
+ * what he changed before it.  That finds what was changed, removed or
  * reordered.  What was inserted is in no stream: so the ids met there and the
  * ids of all published events are summed up, as 128 random-looking bits each,
  * and only where the sums differ is it found out which ones.  The hashes are
@@ -56,6 +58,8 @@ typedef struct Verification
 	ActChain   *chain;
 	ActProgress progress;
 	TimestampTz expired_before; /* events of then are gone by right */
+	ActStreamRow anchor;		/* where readers begin; position 0: none */
+	bool		hides;			/* it does, an event: that was reported */
 	MemoryContext scratch;
 	Sum			streamed;		/* ids at positions whose events are there */
 	Sum			stored;			/* ids of events that are published */
@@ -66,6 +70,11 @@ static bool begin(Verification *v, FunctionCallInfo fcinfo);
 static TimestampTz read_expiry(int32 organization);
 static void end(Verification *v);
 static void walk(Verification *v);
+static void start(Verification *v, const ActStreamRow *first,
+				  ActStreamRow *before);
+static void check_anchor(Verification *v, const ActStreamRow *at, bool exists);
+static void check_position(Verification *v, const ActStreamRow *at,
+						   int64 before);
 static void check_row(Verification *v, const ActStreamRow *at,
 					  TupleTableSlot *event, uint8 *hash, bool linked);
 static void add(Sum *sum, const pg_uuid_t *id);
@@ -121,7 +130,7 @@ act_checkpoint(PG_FUNCTION_ARGS)
 	memcpy(VARDATA(hash), at.hash, ACT_CHAIN_BYTES);
 	values[0] = Int64GetDatum(at.position);
 	values[1] = PointerGetDatum(hash);
-	values[2] = Int64GetDatum(at.position - anchor.position);
+	values[2] = Int64GetDatum(Max(at.position - anchor.position, 0));
 	values[3] = TimestampTzGetDatum(GetCurrentTimestamp());
 	tuplestore_putvalues(v.result->setResult, v.result->setDesc, values, nulls);
 	end(&v);
@@ -197,10 +206,10 @@ walk(Verification *v)
 {
 	ActStreamRow at;
 	ActStreamRow before = {0};
+	bool		started = false;
 
-	if (!act_stream_anchored(v->stream, v->organization, &before))
-		act_chain_start(v->chain, v->id, before.hash);
-	act_stream_seek(v->stream, v->organization, before.position);
+	(void) act_stream_anchored(v->stream, v->organization, &v->anchor);
+	act_stream_seek(v->stream, v->organization, 0);
 	while (act_stream_next(v->stream, &at))
 	{
 		/* Not in the scratch: the look-up's scans outlive a row. */
@@ -209,18 +218,58 @@ walk(Verification *v)
 		MemoryContext old = MemoryContextSwitchTo(v->scratch);
 
 		CHECK_FOR_INTERRUPTS();
-		if (at.position == before.position + 2)
-			report(v, before.position + 1, "missing from the stream");
-		else if (at.position != before.position + 1)
-			report(v, before.position + 1,
-				   psprintf("missing from the stream, as are all up to "
-							INT64_FORMAT, at.position - 1));
+		if (!started)
+			start(v, &at, &before);
+		started = true;
+		check_position(v, &at, before.position);
+		check_anchor(v, &at, event != NULL);
 		check_row(v, &at, event, before.hash,
 				  at.position == before.position + 1);
 		before = at;
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(v->scratch);
 	}
+	if (started && v->anchor.position > before.position)
+		report(v, v->anchor.position, "an anchor after the end of the stream");
+}
+
+/* What the chain goes on from: the row before the first that is kept. */
+static void
+start(Verification *v, const ActStreamRow *first, ActStreamRow *before)
+{
+	if (first->position == 1 ||
+		!act_stream_at(v->stream, v->organization, first->position - 1, before))
+		act_chain_start(v->chain, v->id, before->hash);
+}
+
+/* The newest anchor stands on the stream, after all that is gone. */
+static void
+check_anchor(Verification *v, const ActStreamRow *at, bool exists)
+{
+	int64		position = v->anchor.position;
+
+	if (at->position == position &&
+		memcmp(at->hash, v->anchor.hash, ACT_CHAIN_BYTES) != 0)
+		report(v, position, "the anchor here has another hash");
+	if (at->position > position || !exists || v->hides)
+		return;
+	v->hides = true;
+	report(v, at->position,
+		   psprintf("an anchor at " INT64_FORMAT " hides this event from readers",
+					position));
+}
+
+static void
+check_position(Verification *v, const ActStreamRow *at, int64 before)
+{
+	if (at->position <= before)
+		report(v, at->position, "another event has this position, too");
+	else if (at->position == before + 2)
+		report(v, before + 1, "missing from the stream");
+	else if (at->position > before + 2)
+		report(v, before + 1,
+			   psprintf("missing from the stream, as are all up to " INT64_FORMAT,
+						at->position - 1));
 }
 
 /* One row, linked to the hash before unless that is missing. */

@@ -4,7 +4,9 @@
 # refused.
 use strict;
 use warnings;
+use File::Path qw(rmtree);
 use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::RecursiveCopy;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
@@ -176,5 +178,38 @@ is(go_on($standby, $shared), '5', 'promoted: its worker publishes, a cursor that
 is(go_on($standby, $ahead_of_standby), 'AC011', 'promoted: a cursor that it never knew is refused');
 is_whole($standby, 'promoted');
 $standby->stop;
+
+# A snapshot of the volume, put back: it can't be told from a crash, unless it begins
+# a timeline by a recovery that ends at once, as docs/stream.md says.
+my $volume = PostgreSQL::Test::Cluster->new('volume');
+$volume->init(allows_streaming => 1);
+$volume->append_conf('postgresql.conf', $settings);
+$volume->start;
+$volume->safe_psql('postgres', 'CREATE EXTENSION activity CASCADE');
+record($volume, 4);
+publish($volume);
+my $in_snapshot = head($volume);
+$volume->stop('immediate');
+my $copy = PostgreSQL::Test::Utils::tempdir() . '/snapshot';
+PostgreSQL::Test::RecursiveCopy::copypath($volume->data_dir, $copy);
+$volume->start;
+record($volume, 3);
+publish($volume);
+my $after_snapshot = head($volume);
+$volume->stop;
+rmtree($volume->data_dir);
+PostgreSQL::Test::RecursiveCopy::copypath($copy, $volume->data_dir);
+unlink $volume->data_dir . '/postmaster.pid';
+append_to_file($volume->data_dir . '/recovery.signal', '');
+append_to_file($volume->data_dir . '/postgresql.auto.conf', "restore_command = 'false'\n");
+chmod 0700, $volume->data_dir;
+$volume->start;
+$volume->poll_query_until('postgres', 'SELECT NOT pg_is_in_recovery()');
+is(go_on($volume, $in_snapshot), '0', 'put back: a cursor of the snapshot goes on');
+record($volume, 5);
+publish($volume);
+is(go_on($volume, $after_snapshot), 'AC011', 'put back: one of what is lost is refused, though there is an event at its position');
+is_whole($volume, 'put back');
+$volume->stop;
 
 done_testing();
