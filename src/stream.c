@@ -137,6 +137,13 @@ act_stream_at(ActStreamReader *stream, int32 organization, int64 position,
 		if (probe(stream, &stream->places[i], organization,
 				  BTEqualStrategyNumber, position, ForwardScanDirection, row))
 			return true;
+	return act_stream_anchor_at(stream, organization, position, row);
+}
+
+bool
+act_stream_anchor_at(ActStreamReader *stream, int32 organization,
+					 int64 position, ActStreamRow *row)
+{
 	return probe(stream, &stream->anchors, organization,
 				 BTEqualStrategyNumber, position, ForwardScanDirection, row);
 }

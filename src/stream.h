@@ -56,9 +56,12 @@ extern const ActSegment *act_stream_segment(ActStreamReader *stream, int32 numbe
 extern bool act_stream_newest(ActStreamReader *stream, int32 organization,
 							  ActStreamRow *row);
 
-/* The row at this position, which may be the anchor; false if not kept. */
+/* The row at this position, which may be an anchor, or the anchor there; false
+ * if not kept. */
 extern bool act_stream_at(ActStreamReader *stream, int32 organization,
 						  int64 position, ActStreamRow *row);
+extern bool act_stream_anchor_at(ActStreamReader *stream, int32 organization,
+								 int64 position, ActStreamRow *row);
 
 /* The newest anchor: what is at its position and before is not kept. */
 extern bool act_stream_anchored(ActStreamReader *stream, int32 organization,

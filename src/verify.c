@@ -4,8 +4,8 @@
  *
  * The stream is read once in its order, each event looked up and hashed, so
  * that memory does not grow with it.  All that is kept of it: an anchor counts
- * only where nothing before it is kept, or else whoever adds one would hide
- * what he changed before it.  That finds what was changed, removed or
+ * only where rows are not kept, or else whoever adds one would hide what he
+ * changed before it.  That finds what was changed, removed or
  * reordered.  What was inserted is in no stream: so the ids met there and the
  * ids of all published events are summed up, as 128 random-looking bits each,
  * and only where the sums differ is it found out which ones.  The hashes are
@@ -66,15 +66,20 @@ typedef struct Verification
 	HTAB	   *ids;			/* of the stream; NULL: not needed yet */
 } Verification;
 
+/* Of ids. */
+typedef struct Id
+{
+	pg_uuid_t	id;				/* the hash key */
+	bool		met;			/* an event has it */
+} Id;
+
 static bool begin(Verification *v, FunctionCallInfo fcinfo);
 static TimestampTz read_expiry(int32 organization);
 static void end(Verification *v);
 static void walk(Verification *v);
-static void start(Verification *v, const ActStreamRow *first,
-				  ActStreamRow *before);
 static void check_anchor(Verification *v, const ActStreamRow *at, bool exists);
 static void check_position(Verification *v, const ActStreamRow *at,
-						   int64 before);
+						   ActStreamRow *before);
 static void check_row(Verification *v, const ActStreamRow *at,
 					  TupleTableSlot *event, uint8 *hash, bool linked);
 static void add(Sum *sum, const pg_uuid_t *id);
@@ -206,8 +211,8 @@ walk(Verification *v)
 {
 	ActStreamRow at;
 	ActStreamRow before = {0};
-	bool		started = false;
 
+	act_chain_start(v->chain, v->id, before.hash);
 	(void) act_stream_anchored(v->stream, v->organization, &v->anchor);
 	act_stream_seek(v->stream, v->organization, 0);
 	while (act_stream_next(v->stream, &at))
@@ -218,10 +223,7 @@ walk(Verification *v)
 		MemoryContext old = MemoryContextSwitchTo(v->scratch);
 
 		CHECK_FOR_INTERRUPTS();
-		if (!started)
-			start(v, &at, &before);
-		started = true;
-		check_position(v, &at, before.position);
+		check_position(v, &at, &before);
 		check_anchor(v, &at, event != NULL);
 		check_row(v, &at, event, before.hash,
 				  at.position == before.position + 1);
@@ -229,17 +231,8 @@ walk(Verification *v)
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(v->scratch);
 	}
-	if (started && v->anchor.position > before.position)
+	if (before.position > 0 && v->anchor.position > before.position)
 		report(v, v->anchor.position, "an anchor after the end of the stream");
-}
-
-/* What the chain goes on from: the row before the first that is kept. */
-static void
-start(Verification *v, const ActStreamRow *first, ActStreamRow *before)
-{
-	if (first->position == 1 ||
-		!act_stream_at(v->stream, v->organization, first->position - 1, before))
-		act_chain_start(v->chain, v->id, before->hash);
 }
 
 /* The newest anchor stands on the stream, after all that is gone. */
@@ -259,15 +252,22 @@ check_anchor(Verification *v, const ActStreamRow *at, bool exists)
 					position));
 }
 
+/* Before a row comes the one with the position before, or an anchor. */
 static void
-check_position(Verification *v, const ActStreamRow *at, int64 before)
+check_position(Verification *v, const ActStreamRow *at, ActStreamRow *before)
 {
-	if (at->position <= before)
+	int64		missing = before->position + 1;
+
+	if (at->position < missing)
 		report(v, at->position, "another event has this position, too");
-	else if (at->position == before + 2)
-		report(v, before + 1, "missing from the stream");
-	else if (at->position > before + 2)
-		report(v, before + 1,
+	else if (at->position == missing ||
+			 act_stream_anchor_at(v->stream, v->organization, at->position - 1,
+								  before))
+		return;
+	else if (at->position == missing + 1)
+		report(v, missing, "missing from the stream");
+	else
+		report(v, missing,
 			   psprintf("missing from the stream, as are all up to " INT64_FORMAT,
 						at->position - 1));
 }
@@ -330,7 +330,7 @@ find_inserted(Verification *v)
 	ActStreamRow at;
 
 	control.keysize = sizeof(pg_uuid_t);
-	control.entrysize = sizeof(pg_uuid_t);
+	control.entrysize = sizeof(Id);
 	control.hcxt = CurrentMemoryContext;
 	v->ids = hash_create("activity verify ids", 1024, &control,
 						 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
@@ -338,9 +338,11 @@ find_inserted(Verification *v)
 	while (act_stream_next(v->stream, &at))
 	{
 		bool		found;
+		Id		   *entry;
 
 		CHECK_FOR_INTERRUPTS();
-		(void) hash_search(v->ids, &at.id, HASH_ENTER, &found);
+		entry = hash_search(v->ids, &at.id, HASH_ENTER, &found);
+		entry->met = false;
 		if (found)
 			report(v, at.position, "its event is at another position, too");
 	}
@@ -355,15 +357,26 @@ report_inserted(TupleTableSlot *row, void *argument)
 	Datum		xid = slot_getattr(row, ACT_EVENT_XID, &isnull);
 	pg_uuid_t  *id = DatumGetUUIDP(slot_getattr(row, ACT_EVENT_ID, &isnull));
 
-	if (!act_progress_covers(&v->progress,
-							 U64FromFullTransactionId(DatumGetFullTransactionId(xid)),
-							 id) ||
-		hash_search(v->ids, id, HASH_FIND, NULL) != NULL)
+	const char *problem = "was inserted: it was never published";
+	Id		   *entry = hash_search(v->ids, id, HASH_FIND, NULL);
+
+	/* An id is unique in its partition only. */
+	if (entry != NULL && !entry->met)
+	{
+		entry->met = true;
+		return;
+	}
+	if (entry != NULL)
+		problem = "was inserted: it is there twice";
+	else if (!act_progress_covers(&v->progress,
+								  U64FromFullTransactionId(DatumGetFullTransactionId(xid)),
+								  id))
 		return;
 	report(v, 0,
-		   psprintf("event %s was inserted: it was never published",
+		   psprintf("event %s %s",
 					DatumGetCString(DirectFunctionCall1(uuid_out,
-														UUIDPGetDatum(id)))));
+														UUIDPGetDatum(id))),
+					problem));
 }
 
 /* Position 0 is none. */
