@@ -115,6 +115,8 @@ ISOLATION = \
 	tracking_and_writing \
 	webhook_claim_claim \
 	webhook_claim_disable \
+	webhook_claim_months \
+	webhook_claim_moved \
 	webhook_delete_report \
 	webhook_publish_claim \
 	webhook_report_expiry \
