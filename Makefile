@@ -5,7 +5,7 @@ EXTVERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(EXTENSION).c
 
 # The parts of the install script, in the order in which they run.
 SQL_PARTS = schema types event_type tables taxonomy record tier feed track \
-	append_only retention stream health webhook_tables webhook_base webhook_endpoint \
+	append_only guard retention stream health webhook_tables webhook_base webhook_endpoint \
 	webhook_delivery webhook_upkeep webhook_view connection access
 
 MODULE_big = activity
@@ -18,6 +18,7 @@ OBJS = \
 	src/chain.o \
 	src/change.o \
 	src/change_event.o \
+	src/ddl_guard.o \
 	src/drop_guard.o \
 	src/entry.o \
 	src/event.o \
@@ -42,6 +43,7 @@ OBJS = \
 	src/notify.o \
 	src/organization.o \
 	src/partition.o \
+	src/planted.o \
 	src/preset.o \
 	src/preset_generic.o \
 	src/preset_rule.o \

@@ -217,7 +217,8 @@ END
 $$;
 
 -- The role that runs CREATE EXTENSION owns the private tables, so that it can
--- dump and restore them, and has every right. Views stay a superuser's: whoever
+-- dump and restore them, and has every right. Not the schema: who owns it may
+-- rename it and make another, and allow() would find his functions there. Views stay a superuser's: whoever
 -- reads one runs the functions in it. What else the owner of a table can make
 -- others run, the C code doesn't (relation.c).
 DO $$
@@ -236,7 +237,7 @@ BEGIN
 	END LOOP;
 END
 $$;
-ALTER SCHEMA _activity OWNER TO @extowner@;
+GRANT USAGE, CREATE ON SCHEMA _activity TO @extowner@;
 GRANT SELECT ON _activity.retention_of TO @extowner@;
 
 -- What runs with its owner's rights and touches those tables gets the same owner:

@@ -14,6 +14,7 @@ AS $$
 DECLARE
 	owner integer;
 BEGIN
+	PERFORM _activity.check_tables('connection');
 	IF organization IS NULL OR member IS NULL THEN
 		RAISE EXCEPTION 'organization and member must not be null'
 			USING ERRCODE = 'null_value_not_allowed';
@@ -49,6 +50,7 @@ AS $$
 DECLARE
 	secret text := _activity.make_secret('wss_');
 BEGIN
+	PERFORM _activity.check_tables('connection');
 	UPDATE _activity.connection c
 	SET digest = sha256(convert_to(secret, 'UTF8')), last_four = right(secret, 4),
 		rotated_at = clock_timestamp()
@@ -69,6 +71,7 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE STRICT
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
+	PERFORM _activity.check_tables('connection');
 	UPDATE _activity.connection c SET revoked_at = coalesce(c.revoked_at, clock_timestamp())
 	WHERE c.id = revoke_connection.connection_id;
 	IF NOT FOUND THEN
@@ -93,6 +96,7 @@ AS $$
 DECLARE
 	found_one _activity.connection;
 BEGIN
+	PERFORM _activity.check_tables('connection', 'organization');
 	SELECT c.* INTO found_one FROM _activity.connection c
 	WHERE c.digest = sha256(convert_to(authenticate_connection.secret, 'UTF8'));
 	IF NOT FOUND THEN

@@ -78,6 +78,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 BEGIN
+	PERFORM _activity.check_tables('retention_rule', 'organization');
 	IF set_retention.organization IS NULL OR set_retention.organization = '' THEN
 		RAISE invalid_parameter_value
 			USING MESSAGE = 'an organization''s id is needed';
@@ -108,6 +109,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 BEGIN
+	PERFORM _activity.check_tables('retention_rule');
 	IF set_retention.tier IS NULL THEN
 		RAISE invalid_parameter_value USING MESSAGE = 'a tier is needed';
 	END IF;
@@ -121,11 +123,14 @@ COMMENT ON FUNCTION activity.set_retention(activity.tier, interval) IS
 	'how long events are kept of organizations of a tier that have no rule of their own; null keeps them for ever';
 
 CREATE FUNCTION activity.unset_retention(organization text) RETURNS void
-LANGUAGE sql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
-BEGIN ATOMIC
+AS $$
+BEGIN
+	PERFORM _activity.check_tables('retention_rule');
 	DELETE FROM _activity.retention_rule rule
 	WHERE rule.organization = unset_retention.organization;
-END;
+END
+$$;
 COMMENT ON FUNCTION activity.unset_retention(text) IS
 	'takes back an organization''s own rule, so that its tier''s counts again';

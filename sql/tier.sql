@@ -31,6 +31,7 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
+	PERFORM _activity.check_tables('feature_override');
 	IF NEW.feature IS DISTINCT FROM OLD.feature OR NEW.tier IS NULL THEN
 		RAISE EXCEPTION 'only the tier of a feature can be changed, and not to null'
 			USING ERRCODE = 'object_not_in_prerequisite_state';

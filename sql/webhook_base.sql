@@ -78,6 +78,18 @@ CREATE TRIGGER webhook_endpoint_changed
 	FOR EACH STATEMENT EXECUTE FUNCTION _activity.webhook_endpoint_changed();
 ALTER TABLE _activity.webhook_endpoint ENABLE ALWAYS TRIGGER webhook_endpoint_changed;
 
+CREATE FUNCTION _activity.check_webhook_tables() RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	PERFORM _activity.check_tables('organization', 'webhook_endpoint', 'webhook_secret',
+		'webhook_state', 'webhook_retry', 'webhook_delivery', 'webhook_attempt');
+END
+$$;
+COMMENT ON FUNCTION _activity.check_webhook_tables() IS
+	'check_tables() of what the functions for endpoints read and write';
+
 -- Locks the endpoint and returns its row as it is then.
 CREATE FUNCTION _activity.lock_webhook_row(endpoint_id uuid) RETURNS _activity.webhook_endpoint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -86,6 +98,7 @@ AS $$
 DECLARE
 	endpoint _activity.webhook_endpoint;
 BEGIN
+	PERFORM _activity.check_webhook_tables();
 	SELECT e.* INTO endpoint FROM _activity.webhook_endpoint e
 	WHERE e.id = lock_webhook_row.endpoint_id AND e.deleted_at IS NULL;
 	IF FOUND THEN

@@ -9,6 +9,7 @@ DECLARE
 	endpoint _activity.webhook_endpoint;
 	found_at timestamptz;
 BEGIN
+	PERFORM _activity.check_webhook_tables();
 	wanted := _activity.webhook_delivery_key(delivery_id);
 	SELECT d.created_at INTO found_at FROM _activity.webhook_delivery d
 	WHERE d.endpoint = wanted.endpoint AND d.position = wanted.position;

@@ -13,6 +13,7 @@ BEGIN
 		RAISE EXCEPTION 'organization must not be null'
 			USING ERRCODE = 'null_value_not_allowed';
 	END IF;
+	PERFORM _activity.check_webhook_tables();
 	PERFORM _activity.check_webhook(url, event_types);
 	endpoint.organization := _activity.require_feature('webhooks', organization);
 	PERFORM _activity.make_webhook_partitions();

@@ -77,6 +77,7 @@ DECLARE
 	before timestamptz := _activity.webhook_now() - current_setting('activity.webhook_retention')::interval;
 	leaf   record;
 BEGIN
+	PERFORM _activity.check_webhook_tables();
 	IF NOT EXISTS (SELECT FROM _activity.webhook_endpoint) THEN
 		RETURN;
 	END IF;

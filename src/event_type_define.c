@@ -22,6 +22,7 @@
 #include "utils/rel.h"
 
 #include "partition.h"
+#include "planted.h"
 #include "taxonomy.h"
 
 /* Bounds, in fields and bytes. */
@@ -287,6 +288,7 @@ store(const ActEventType *type)
 	LockRelationOid(get_relname_relid("event_type_definition",
 									  get_namespace_oid("_activity", false)),
 					ShareRowExclusiveLock);
+	act_planted_check_table("event_type_definition");
 	refuse_shared_code(type->key);
 
 	SPI_connect();

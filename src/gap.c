@@ -10,6 +10,7 @@
 #include "activity.h"
 
 #include "gap.h"
+#include "planted.h"
 #include "relation.h"
 #include "upkeep.h"
 
@@ -109,6 +110,7 @@ act_gap_flush(void)
 int64
 act_gap_fold(void)
 {
+	act_planted_check_table("gap");
 	return act_upkeep_run("WITH gone AS ("
 						  "DELETE FROM _activity.gap g USING ("
 						  "SELECT tracking, reason, date_trunc('day', noticed_at) AS day"

@@ -33,6 +33,7 @@
 #include "gap.h"
 #include "maintain.h"
 #include "partition.h"
+#include "planted.h"
 #include "stream_trim.h"
 #include "upkeep.h"
 
@@ -73,7 +74,7 @@ typedef struct DefaultMonth
 } DefaultMonth;
 
 static void expire(Maintenance *maintenance);
-static void delete_expired(Maintenance *maintenance, const char *table,
+static void delete_expired(Maintenance *maintenance, Oid relid,
 						   const char *condition);
 static bool is_ours(Oid relid);
 static bool is_kept(const char *table, TimestampTz until);
@@ -202,7 +203,7 @@ expire(Maintenance *maintenance)
 	/* Nobody's time is over after that. */
 	horizon = act_upkeep_ask("SELECT max(now() - keep)"
 							 " FROM _activity.retention_rule");
-	delete_expired(maintenance, "_activity.event_default",
+	delete_expired(maintenance, act_upkeep_table("event_default"),
 				   "e.occurred_at < " ACT_MAINTAIN_KEPT_SINCE("k.keep"));
 	foreach(cell, maintenance->partitions)
 	{
@@ -230,7 +231,7 @@ expire(Maintenance *maintenance)
 													partition->relid);
 		}
 		else
-			delete_expired(maintenance, table,
+			delete_expired(maintenance, partition->relid,
 						   psprintf("now() - k.keep >= '%s'",
 									timestamptz_to_str(partition->until)));
 	}
@@ -242,10 +243,12 @@ expire(Maintenance *maintenance)
  * ORDER BY keep the planner from anything but the index on (organization, id).
  */
 static void
-delete_expired(Maintenance *maintenance, const char *table,
-			   const char *condition)
+delete_expired(Maintenance *maintenance, Oid relid, const char *condition)
 {
+	char	   *table = qualified_name(relid);
 	int64		rows;
+
+	act_planted_check_relid(relid);
 
 	act_append_only_lift();
 	PG_TRY();

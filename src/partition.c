@@ -29,6 +29,7 @@
 
 #include "append_only.h"
 #include "partition.h"
+#include "planted.h"
 #include "relation.h"
 #include "upkeep.h"
 
@@ -202,6 +203,7 @@ act_partition_attach(ActNewPartition *new)
 static void
 delete_moved(const char *start, const char *end)
 {
+	act_planted_check_table("event_default");
 	act_append_only_lift();
 	PG_TRY();
 	{

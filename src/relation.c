@@ -18,20 +18,21 @@
 
 #include "access/table.h"
 #include "access/tableam.h"
-#include "access/transam.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_partitioned_table.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
-#include "utils/partcache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 
 #include "compat.h"
 #include "event.h"
+#include "planted.h"
 #include "relation.h"
 #include "stream.h"
 
@@ -79,12 +80,23 @@ static Oid	oids[ACT_REL_COUNT];
 /* The relation that was found to be as it should, until it is invalidated. */
 static Oid	checked[ACT_REL_COUNT];
 
+/*
+ * Tables that were found to have these columns and plain indexes, each at its
+ * OID modulo the size, until they are invalidated, as a new index does.  While a
+ * table stands here its index list is the one that was checked, so that
+ * ExecOpenIndices(), called next, opens no other.
+ */
+static struct
+{
+	Oid			relid;
+	const char *columns;
+}			tables[128];
+
 static void forget(Datum arg, Oid relid);
 static void check_parent(Relation rel, const char *columns, char strategy,
 						 AttrNumber column);
 static bool has_columns(Relation rel, const char *columns);
 static bool is_of_type(Form_pg_attribute column, char letter);
-static bool is_plain(Node *node);
 pg_noreturn static void refuse(Relation rel);
 
 void
@@ -97,6 +109,12 @@ act_relation_init(void)
 static void
 forget(Datum arg, Oid relid)
 {
+	int			place = relid % lengthof(tables);
+
+	if (!OidIsValid(relid))
+		memset(tables, 0, sizeof(tables));
+	else if (tables[place].relid == relid)
+		tables[place].relid = InvalidOid;
 	for (int i = 0; i < ACT_REL_COUNT; i++)
 	{
 		if (!OidIsValid(relid) || oids[i] == relid)
@@ -175,22 +193,39 @@ act_relation_check(Relation rel, ActRelation like)
 void
 act_relation_check_columns(Relation rel, const char *columns)
 {
+	int			place = RelationGetRelid(rel) % lengthof(tables);
+
+	if (tables[place].relid == RelationGetRelid(rel) &&
+		tables[place].columns == columns)
+		return;
 	if (rel->rd_rel->relkind != RELKIND_RELATION || !has_columns(rel, columns))
 		refuse(rel);
+	act_planted_check_indexes(rel);
+	tables[place].relid = RelationGetRelid(rel);
+	tables[place].columns = columns;
 }
 
 /* A parent's bounds are those of one column, by range or by list. */
 static void
 check_parent(Relation rel, const char *columns, char strategy, AttrNumber column)
 {
-	PartitionKey key;
+	HeapTuple	tuple;
+	Form_pg_partitioned_table key;
+	bool		same;
 
 	if (rel->rd_rel->relkind != RELKIND_PARTITIONED_TABLE ||
 		!has_columns(rel, columns))
 		refuse(rel);
-	key = RelationGetPartitionKey(rel);
-	if (key->strategy != strategy || key->partnatts != 1 ||
-		key->partattrs[0] != column)
+
+	/* Not by the relcache, which would compute an expression of the key. */
+	tuple = SearchSysCache1(PARTRELID, ObjectIdGetDatum(RelationGetRelid(rel)));
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "table %u has no partition key", RelationGetRelid(rel));
+	key = (Form_pg_partitioned_table) GETSTRUCT(tuple);
+	same = key->partstrat == strategy && key->partnatts == 1 &&
+		key->partattrs.values[0] == column;
+	ReleaseSysCache(tuple);
+	if (!same)
 		refuse(rel);
 }
 
@@ -268,34 +303,8 @@ void
 act_relation_check_target(ResultRelInfo *target)
 {
 	for (int i = 0; i < target->ri_NumIndices; i++)
-	{
-		IndexInfo  *info = target->ri_IndexRelationInfo[i];
-
-		if (info->ii_Expressions != NIL || info->ii_ExclusionOps != NULL ||
-			!is_plain((Node *) info->ii_Predicate))
+		if (target->ri_IndexRelationInfo[i]->ii_Expressions != NIL)
 			refuse(target->ri_IndexRelationDescs[i]);
-	}
-}
-
-/* Nothing, or built-in comparisons of columns with constants. */
-static bool
-is_plain(Node *node)
-{
-	ListCell   *cell;
-
-	if (node == NULL || IsA(node, Var) || IsA(node, Const))
-		return true;
-	if (IsA(node, OpExpr))
-		return ((OpExpr *) node)->opfuncid < FirstGenbkiObjectId &&
-			is_plain((Node *) ((OpExpr *) node)->args);
-	if (!IsA(node, List))
-		return false;
-	foreach(cell, (List *) node)
-	{
-		if (!is_plain(lfirst(cell)))
-			return false;
-	}
-	return true;
 }
 
 static void

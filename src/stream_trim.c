@@ -26,6 +26,7 @@
 #include "event_id.h"
 #include "lookup.h"
 #include "partition.h"
+#include "planted.h"
 #include "relation.h"
 #include "stream.h"
 #include "stream_trim.h"
@@ -52,6 +53,7 @@ act_stream_trim(ActMaintainReport report, void *state)
 	ActLookup  *lookup;
 	ListCell   *cell;
 
+	act_planted_check_table("expiry");
 	act_upkeep_run("INSERT INTO _activity.expiry (organization, before)"
 				   " SELECT key, " ACT_MAINTAIN_KEPT_SINCE("keep")
 				   " FROM _activity.retention_of WHERE keep IS NOT NULL"
@@ -188,6 +190,7 @@ drop_segment(void *argument)
 	int32		number = *(int32 *) argument;
 
 	LockRelationOid(act_relation_oid(ACT_REL_STREAM), AccessExclusiveLock);
+	act_planted_check_table("stream_anchor");
 	act_upkeep_run("INSERT INTO _activity.stream_anchor"
 				   " SELECT DISTINCT ON (organization) organization, position, segment, hash"
 				   " FROM _activity.stream_%d ORDER BY organization, position DESC"

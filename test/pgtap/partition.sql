@@ -101,7 +101,7 @@ SELECT results_eq(
 	'a table that has the name of a month is left alone');
 DO $$ BEGIN
 	EXECUTE format('ALTER TABLE _activity.%s RENAME TO other', pg_temp.name_of(now() - interval '30 months'));
-	EXECUTE format('CREATE INDEX %s_type ON _activity.other ((1))', pg_temp.name_of(now() - interval '30 months'));
+	EXECUTE format('CREATE INDEX %s_type ON _activity.event_default (type)', pg_temp.name_of(now() - interval '30 months'));
 END $$;
 SELECT is((SELECT action FROM activity.maintain()), 'skip', 'so is an index');
 SELECT throws_ok($$ SELECT activity.maintain(max_rows => 0) $$, '22023', NULL,

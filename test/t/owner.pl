@@ -72,59 +72,87 @@ fails_as('nobody', $_, '42501', "nobody may: $_") foreach (
 fails_as('admin', $_, '42501', "an administrator may not: $_") foreach (
 	'SELECT * FROM _activity.event', 'DELETE FROM _activity.event', 'DROP EXTENSION activity CASCADE');
 
-# What the owner plants on the tables runs as the owner, whoever is at work.
+# What the owner plants on the tables is refused, and runs for nobody if it got there.
 run_as('owner', q{
-	CREATE TABLE caught (who name, context text);
-	GRANT ALL ON caught TO PUBLIC;
+	CREATE SEQUENCE sprung;
+	GRANT ALL ON sprung TO PUBLIC;
 	CREATE FUNCTION trap() RETURNS trigger LANGUAGE plpgsql AS $$
 	BEGIN
-		INSERT INTO public.caught VALUES (current_user, TG_OP || ' ' || TG_TABLE_NAME);
+		PERFORM nextval('public.sprung');
 		RETURN COALESCE(NEW, OLD);
 	END $$;
-	CREATE FUNCTION catch(context text) RETURNS void LANGUAGE sql
-		AS 'INSERT INTO public.caught VALUES (current_user, ''index of '' || context)';
-	CREATE FUNCTION trapped(value anyelement) RETURNS name IMMUTABLE LANGUAGE plpgsql AS $$
+	CREATE FUNCTION note() RETURNS void LANGUAGE sql AS $$
+		SELECT CASE WHEN current_user <> 'owner' THEN nextval('public.sprung') END $$;
+	CREATE FUNCTION trapped(value text) RETURNS text IMMUTABLE LANGUAGE plpgsql AS $$
 	BEGIN
-		PERFORM public.catch(pg_typeof(value)::text);
-		RETURN current_user;
+		PERFORM public.note();
+		RETURN value;
 	END $$;
+	SELECT activity.record('old', 'auth.signin', occurred_at => '1990-01-01');
+	SELECT activity.set_retention('old', '1 year');
+});
+my $plant = q{
 	DO $$ DECLARE t regclass; BEGIN
 		FOR t IN SELECT oid FROM pg_class WHERE relnamespace = '_activity'::regnamespace AND relkind = 'r'
 		LOOP
-			-- Where C code writes, such an index is refused (pgtap/hostile_owner.sql).
-			IF t IN ('_activity.retention_rule'::regclass, '_activity.event_type_definition'::regclass) THEN
-				EXECUTE format('CREATE INDEX ON %s (public.trapped(%I))', t, (SELECT attname FROM pg_attribute
-					WHERE attrelid = t AND attnum = 1));
-			END IF;
 			EXECUTE format('CREATE TRIGGER trap BEFORE INSERT OR UPDATE OR DELETE ON %s FOR EACH ROW EXECUTE FUNCTION public.trap()', t);
 			EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER trap', t);
 		END LOOP;
-	END $$;
-	SELECT activity.record('old', 'auth.signin', occurred_at => '1990-01-01');
-	TRUNCATE caught;
-});
+	END $$};
+my @index = (
+	q{CREATE INDEX evil ON _activity.organization ((public.trapped('a constant')))},
+	q{CREATE INDEX more_evil ON _activity.event_default ((public.trapped('a constant')))});
+sub sprung { return run_as($superuser, 'SELECT is_called FROM sprung') }
+
+fails_as('owner', $_, '55000', "the owner can't: " . s/\s+/ /gr) foreach ($plant, @index);
+run_as($superuser, 'ALTER EVENT TRIGGER activity_guard_ddl DISABLE');
+run_as('owner', $plant);
 foreach my $role ($superuser, 'admin')
 {
+	fails_as($role, $_, '55000', "a planted trigger stops $role: $_") foreach (
+		q{SELECT activity.set_retention('org', '3 years')},
+		q{SELECT activity.set_retention(tier => 'premium', keep => '3 years')},
+		q{SELECT activity.unset_retention('org')},
+		q{SELECT activity.define_event_type('kitchen.served', 'Served')},
+		q{UPDATE activity.features SET tier = 'free' WHERE feature = 'feed'},
+		q{SELECT * FROM activity.create_webhook('org', 'https://hooks.example.com/in')},
+		q{SELECT * FROM activity.maintain()});
 	run_as($role, q{
-		SELECT activity.set_retention('org', '3 years');
-		SELECT activity.set_retention('old', '1 year');
-		SELECT activity.set_retention(tier => 'premium', keep => '3 years');
-		SELECT activity.unset_retention('org');
-		SELECT activity.define_event_type('kitchen.} . $role . q{', 'Served');
-		UPDATE activity.features SET tier = 'free' WHERE feature = 'feed';
 		SELECT activity.set_tier('org', 'enterprise');
 		SELECT activity.record('new to ' || current_user, 'auth.signin', occurred_at => now() - interval '6 months');
-		SELECT * FROM activity.maintain();
-	});
-	is(run_as($superuser, 'SELECT DISTINCT who FROM caught'), 'owner', "a trap catches nobody else's rights when $role is at work");
-	cmp_ok(run_as($superuser, 'SELECT count(*) FROM caught'), '>', 2, 'and did spring');
-	run_as($superuser, q{TRUNCATE caught});
+		SELECT activity.publish()});
+	is(sprung(), 'f', "and runs for nothing that $role does");
 }
+run_as('owner', q{
+	DO $$ DECLARE t regclass; BEGIN
+		FOR t IN SELECT tgrelid FROM pg_trigger WHERE tgname = 'trap' LOOP
+			EXECUTE format('DROP TRIGGER trap ON %s', t);
+		END LOOP;
+	END $$});
+
+# A constant in an index is computed when a session first sees the index, even
+# if only to refuse it.
+run_as('owner', $_) foreach @index;
+fails_as($superuser, $_, '55000', "a planted index stops: $_") foreach (
+	q{SELECT activity.record('newest', 'auth.signin')},
+	q{SELECT activity.record('org', 'auth.signin', occurred_at => '1991-01-01')},
+	q{SELECT * FROM activity.maintain()});
+is(sprung(), 'f', 'and is not computed');
+run_as('owner', 'DROP INDEX _activity.evil, _activity.more_evil');
+run_as($superuser, 'ALTER EVENT TRIGGER activity_guard_ddl ENABLE ALWAYS');
+is(run_as('admin', q{
+	SELECT activity.define_event_type('kitchen.served', 'Served');
+	SELECT activity.set_retention('org', '3 years');
+	SELECT action, object, rows FROM activity.maintain() WHERE action = 'delete'}),
+	"kitchen.served\n\ndelete|_activity.event_default|1", 'without them all is well again');
 is(run_as($superuser, q{SELECT proowner::regrole FROM pg_proc WHERE proname = 'guard_drop'}), $superuser,
 	'the event trigger stays a superuser\'s');
 fails_as('owner', $_, '42501', "the owner may not: $_") foreach (
 	'CREATE OR REPLACE FUNCTION _activity.guard_drop() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN END $$',
 	'ALTER EVENT TRIGGER activity_guard_drop DISABLE',
+	'ALTER EVENT TRIGGER activity_guard_ddl DISABLE',
+	'ALTER SCHEMA _activity RENAME TO elsewhere',
+	'ALTER FUNCTION activity.set_retention(text, interval) SECURITY INVOKER',
 	'ALTER FUNCTION activity.feed_count(text, text[], text, text, timestamptz, timestamptz, text, text) CALLED ON NULL INPUT');
 
 # Settings and a search_path of the caller's reach into nothing.

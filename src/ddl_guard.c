@@ -1,0 +1,198 @@
+/*
+ * ddl_guard.c
+ *		Nothing is planted on the extension's tables, and its functions stay as
+ *		they are.
+ *
+ * The owner of the tables, who need not be a superuser, may do any DDL on them.
+ * What planted.c refuses when we write is refused here when it is made, because
+ * some of it takes no writing at all: a constant in an index's expression is
+ * computed whenever somebody's query is planned, by views of ours, too.  An event
+ * trigger belongs to a superuser, and no setting of anybody else's goes around
+ * it.
+ */
+#include "activity.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/relation.h"
+#include "access/table.h"
+#include "catalog/dependency.h"
+#include "catalog/index.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_policy.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_rewrite.h"
+#include "catalog/pg_statistic_ext.h"
+#include "catalog/pg_trigger.h"
+#include "commands/event_trigger.h"
+#include "commands/extension.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+#include "planted.h"
+
+/* What is put on a table, and the column that says on which. */
+static const struct
+{
+	Oid			catalog;
+	Oid			oid_index;
+	AttrNumber	oid;
+	AttrNumber	relation;
+}			additions[] = {
+	{TriggerRelationId, TriggerOidIndexId, Anum_pg_trigger_oid, Anum_pg_trigger_tgrelid},
+	{RewriteRelationId, RewriteOidIndexId, Anum_pg_rewrite_oid, Anum_pg_rewrite_ev_class},
+	{PolicyRelationId, PolicyOidIndexId, Anum_pg_policy_oid, Anum_pg_policy_polrelid},
+	{StatisticExtRelationId, StatisticExtOidIndexId, Anum_pg_statistic_ext_oid,
+	Anum_pg_statistic_ext_stxrelid}
+};
+
+static void check_function(Oid function, Oid private);
+static void check_relation(Oid relid, Oid private);
+static bool is_table(Relation rel);
+static Oid	relation_of(Oid catalog, Oid object);
+static Oid	oid_in(Oid catalog, Oid index, AttrNumber key, Oid value,
+				   AttrNumber wanted);
+
+PG_FUNCTION_INFO_V1(act_guard_ddl);
+
+/*
+ * guard_ddl() - at the end of every command; throws 55000 for what is put on our
+ * tables, and 42501 when somebody else than a superuser changes our functions.
+ */
+PGDLLEXPORT Datum
+act_guard_ddl(PG_FUNCTION_ARGS)
+{
+	Oid			private = get_namespace_oid("_activity", true);
+
+	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("guard_ddl() is an event trigger function")));
+	if (creating_extension || IsBinaryUpgrade || !OidIsValid(private))
+		PG_RETURN_NULL();
+
+	SPI_connect();
+	if (SPI_execute("SELECT d.classid, d.objid"
+					" FROM pg_catalog.pg_event_trigger_ddl_commands() d"
+					" WHERE d.objid OPERATOR(pg_catalog.<>) 0"
+					" AND d.command_tag OPERATOR(pg_catalog.<>) 'COMMENT'",
+					true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read what was done");
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		HeapTuple	row = SPI_tuptable->vals[i];
+		TupleDesc	desc = SPI_tuptable->tupdesc;
+		bool		isnull;
+		Oid			catalog = DatumGetObjectId(SPI_getbinval(row, desc, 1, &isnull));
+		Oid			object = DatumGetObjectId(SPI_getbinval(row, desc, 2, &isnull));
+
+		if (catalog == ProcedureRelationId)
+			check_function(object, private);
+		else
+			check_relation(relation_of(catalog, object), private);
+	}
+	SPI_finish();
+	PG_RETURN_NULL();
+}
+
+static void
+check_function(Oid function, Oid private)
+{
+	Oid			namespace = get_func_namespace(function);
+
+	if (superuser() ||
+		(namespace != private &&
+		 namespace != get_namespace_oid("activity", true) &&
+		 getExtensionOfObject(ProcedureRelationId, function) !=
+		 get_extension_oid("activity", true)))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("function \"%s\" can't be made or changed: it is, or would be taken for, one of extension \"activity\"",
+					get_func_name(function)),
+			 errhint("Make functions of your own in another schema.")));
+}
+
+/* Checks a table of ours, or what a command has tied to one of ours. */
+static void
+check_relation(Oid relid, Oid private)
+{
+	Relation	rel = OidIsValid(relid) ? try_relation_open(relid, AccessShareLock) : NULL;
+	Oid			parent;
+	ListCell   *cell;
+
+	if (rel == NULL)
+		return;
+	parent = oid_in(InheritsRelationId, InheritsRelidSeqnoIndexId,
+					Anum_pg_inherits_inhrelid, relid, Anum_pg_inherits_inhparent);
+	if (!is_table(rel))
+		;
+	else if (RelationGetNamespace(rel) == private)
+		act_planted_check_tree(relid, AccessShareLock);
+	else if (OidIsValid(parent) && get_rel_namespace(parent) == private)
+		act_planted_check_tree(parent, AccessShareLock);
+	else
+		foreach(cell, RelationGetFKeyList(rel))
+		{
+			Oid			referenced = ((ForeignKeyCacheInfo *) lfirst(cell))->confrelid;
+
+			if (get_rel_namespace(referenced) == private)
+				act_planted_check_tree(referenced, AccessShareLock);
+		}
+	relation_close(rel, AccessShareLock);
+}
+
+static bool
+is_table(Relation rel)
+{
+	return rel->rd_rel->relkind == RELKIND_RELATION ||
+		rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE ||
+		rel->rd_rel->relkind == RELKIND_FOREIGN_TABLE;
+}
+
+/* The table that an object is on, or is; InvalidOid: none. */
+static Oid
+relation_of(Oid catalog, Oid object)
+{
+	if (catalog == RelationRelationId)
+	{
+		char		kind = get_rel_relkind(object);
+
+		if (kind == RELKIND_INDEX || kind == RELKIND_PARTITIONED_INDEX)
+			return IndexGetRelation(object, true);
+		return object;
+	}
+	for (int i = 0; i < lengthof(additions); i++)
+		if (additions[i].catalog == catalog)
+			return oid_in(catalog, additions[i].oid_index, additions[i].oid,
+						  object, additions[i].relation);
+	return InvalidOid;
+}
+
+/* A column of the catalog's row that the index finds; InvalidOid: no row. */
+static Oid
+oid_in(Oid catalog, Oid index, AttrNumber key, Oid value, AttrNumber wanted)
+{
+	Relation	rel = table_open(catalog, AccessShareLock);
+	ScanKeyData scankey;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	bool		isnull;
+	Oid			found = InvalidOid;
+
+	ScanKeyInit(&scankey, key, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(value));
+	scan = systable_beginscan(rel, index, true, NULL, 1, &scankey);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+		found = DatumGetObjectId(heap_getattr(tuple, wanted, RelationGetDescr(rel),
+											  &isnull));
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return found;
+}
