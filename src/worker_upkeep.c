@@ -8,7 +8,6 @@
 #include "activity.h"
 
 #include "access/xact.h"
-#include "executor/spi.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
@@ -27,9 +26,7 @@
 
 PGDLLEXPORT pg_noreturn void act_upkeep_main(Datum argument);
 
-static void maintain_events(void);
-static void maintain_webhooks(void);
-static void run(void (*duty) (void));
+static void run_maintenance(void);
 static void log_maintenance(void *state, const char *action,
 							const char *object, int64 rows);
 static void at_exit(int code, Datum argument);
@@ -71,46 +68,22 @@ act_upkeep_main(Datum argument)
 	slot->upkeep_pid = MyProcPid;
 	LWLockRelease(act_worker_shared->lock);
 	if (!slot->leave)
-	{
-		run(maintain_events);
-		run(maintain_webhooks);
-	}
+		run_maintenance();
 	proc_exit(0);
 }
 
 /* In a transaction; an error ends the process, and is logged by that. */
 static void
-run(void (*duty) (void))
+run_maintenance(void)
 {
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	if (act_worker_lock_extension())
-		duty();
+		act_maintain(DT_NOEND, MAINTAIN_ROWS, log_maintenance, NULL);
 	PopActiveSnapshot();
 	CommitTransactionCommand();
 	(void) pgstat_report_stat(true);
-}
-
-static void
-maintain_events(void)
-{
-	act_maintain(DT_NOEND, MAINTAIN_ROWS, log_maintenance, NULL);
-}
-
-static void
-maintain_webhooks(void)
-{
-	if (SPI_connect() != SPI_OK_CONNECT ||
-		SPI_execute("SELECT action, object FROM _activity.maintain_webhooks()",
-					false, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not do the upkeep of webhooks");
-	for (uint64 i = 0; i < SPI_processed; i++)
-		log_maintenance(NULL,
-						SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1),
-						SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2),
-						-1);
-	SPI_finish();
 }
 
 static void
