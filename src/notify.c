@@ -43,8 +43,18 @@ typedef struct Pending
 
 /* Messages of this transaction in TopTransactionContext, oldest first. */
 static List *pending = NIL;
-static int64 omitted = 0;
 
+/* How many events of this transaction have no message, by subtransaction. */
+typedef struct Omitted
+{
+	SubTransactionId owner;
+	int64		events;
+} Omitted;
+
+/* Owners rise, one entry each, so that no more are kept than are nested. */
+static List *omitted = NIL;
+
+static void omit(SubTransactionId owner, int64 events);
 static void send_pending(void);
 static void at_xact(XactEvent event, void *arg);
 static void at_subxact(SubXactEvent event, SubTransactionId mine,
@@ -70,7 +80,7 @@ act_notify_add(const ActEvent *event, const char *organization,
 		return;
 	if (list_length(pending) >= act_setting_notify_limit)
 	{
-		omitted++;
+		omit(GetCurrentSubTransactionId(), 1);
 		return;
 	}
 
@@ -96,6 +106,24 @@ act_notify_add(const ActEvent *event, const char *organization,
 	one->payload = repalloc(payload.data, payload.len + 1);
 	pending = lappend(pending, one);
 	MemoryContextSwitchTo(old);
+}
+
+/* Counts events for the innermost subtransaction. */
+static void
+omit(SubTransactionId owner, int64 events)
+{
+	Omitted    *last = omitted == NIL ? NULL : llast(omitted);
+
+	if (last == NULL || last->owner != owner)
+	{
+		MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
+
+		last = palloc0(sizeof(Omitted));
+		last->owner = owner;
+		omitted = lappend(omitted, last);
+		MemoryContextSwitchTo(old);
+	}
+	last->events += events;
 }
 
 /* A JSON string; the text's bytes are valid in the database's encoding. */
@@ -336,10 +364,10 @@ send_pending(void)
 		if (own && one->channel[0] != '\0')
 			Async_Notify(one->channel, one->payload);
 	}
-	if (omitted > 0)
+	if (omitted != NIL)
 		Async_Notify(ACT_NOTIFY_CHANNEL,
 					 psprintf("{\"omitted\": " INT64_FORMAT ", \"truncated\": true}",
-							  omitted));
+							  ((Omitted *) linitial(omitted))->events));
 }
 
 static void
@@ -354,22 +382,35 @@ at_xact(XactEvent event, void *arg)
 		case XACT_EVENT_PREPARE:
 		case XACT_EVENT_ABORT:
 			pending = NIL;		/* the memory went with the transaction */
-			omitted = 0;
+			omitted = NIL;
 			break;
 		default:
 			break;
 	}
 }
 
-/* Messages of the aborted one and of its children are the list's tail. */
+/*
+ * Messages of the aborted one and of its children are the list's tail.  What a
+ * committed one left out is its parent's from then on, so that in the end the
+ * top transaction has the sum.
+ */
 static void
 at_subxact(SubXactEvent event, SubTransactionId mine,
 		   SubTransactionId parent, void *arg)
 {
-	if (event != SUBXACT_EVENT_ABORT_SUB)
-		return;
-	while (pending != NIL && ((Pending *) llast(pending))->owner >= mine)
-		pending = list_delete_last(pending);
+	Omitted    *last = omitted == NIL ? NULL : llast(omitted);
+
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+		while (pending != NIL && ((Pending *) llast(pending))->owner >= mine)
+			pending = list_delete_last(pending);
+
+	if (last != NULL && last->owner == mine &&
+		(event == SUBXACT_EVENT_ABORT_SUB || event == SUBXACT_EVENT_COMMIT_SUB))
+	{
+		omitted = list_delete_last(omitted);
+		if (event == SUBXACT_EVENT_COMMIT_SUB)
+			omit(parent, last->events);
+	}
 }
 
 /* activity.channel(organization) */

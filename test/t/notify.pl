@@ -75,5 +75,17 @@ for my $large (
 is(@got / 2, 11, 'limited');
 is($got[-1], '{"omitted": 15, "truncated": true}', 'and says what is missing');
 
+my $five = q{SELECT count(activity.record('acme', 'auth.signin')) FROM generate_series(1, 5);};
+@got = told(qq{SET activity.notify = shared; SET activity.notify_limit = 3;
+	BEGIN; $five
+	SAVEPOINT a; $five SAVEPOINT b; $five RELEASE b; SAVEPOINT c; $five ROLLBACK TO c; ROLLBACK TO a; $five
+	SAVEPOINT d; $five SAVEPOINT e; $five RELEASE e; RELEASE d; $five
+	COMMIT;});
+is($got[-1], '{"omitted": 22, "truncated": true}', 'not what was rolled back');
+@got = told(qq{SET activity.notify = shared; SET activity.notify_limit = 3;
+	BEGIN; SAVEPOINT a; $five ROLLBACK TO a; SELECT activity.record('acme', 'auth.signin'); COMMIT;});
+is(@got / 2, 1, 'nor does that take anybody\'s place');
+unlike($got[-1], qr/omitted/, 'or leave a word');
+
 $node->stop;
 done_testing();
