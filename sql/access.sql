@@ -174,14 +174,16 @@ DECLARE
 	f   regprocedure;
 BEGIN
 	FOR f IN
-		SELECT o.oprcode::regprocedure FROM pg_operator o
-		WHERE typ IN (o.oprleft, o.oprright) AND o.oprcode <> 0
-		UNION
-		SELECT c.castfunc::regprocedure FROM pg_cast c
-		WHERE typ IN (c.castsource, c.casttarget) AND c.castfunc <> 0
-		UNION
-		SELECT a.amproc::regprocedure FROM pg_amproc a
-		WHERE typ IN (a.amproclefttype, a.amprocrighttype)
+		SELECT p.oid::regprocedure FROM pg_proc p
+		WHERE p.pronamespace = '_activity'::regnamespace AND p.oid IN (
+			SELECT o.oprcode FROM pg_operator o
+			WHERE typ IN (o.oprleft, o.oprright)
+			UNION
+			SELECT c.castfunc FROM pg_cast c
+			WHERE typ IN (c.castsource, c.casttarget)
+			UNION
+			SELECT a.amproc FROM pg_amproc a
+			WHERE typ IN (a.amproclefttype, a.amprocrighttype))
 	LOOP
 		EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s',
 					   f, grant_operators.role);

@@ -17,6 +17,7 @@
 #include "utils/builtins.h"
 #include "utils/json.h"
 #include "utils/fmgroids.h"
+#include "utils/fmgrprotos.h"
 #include "utils/numeric.h"
 #include "utils/timestamp.h"
 
@@ -32,6 +33,7 @@
 
 static uint16 id_check(const pg_uuid_t *id);
 static char *body_of_event(ActRowScan *scan);
+static Jsonb *without(Jsonb *object, const char *key);
 static char *in_utf8(char *text);
 static void push_key(JsonbParseState **state, const char *key);
 static void push_text(JsonbParseState **state, const char *key, const char *value);
@@ -155,6 +157,9 @@ body_of_event(ActRowScan *scan)
 	Jsonb	   *data;
 
 	act_entry_read(act_row_slot(scan), &entry);
+	/* Which of our roles was at work is nobody's business outside. */
+	entry.context = without(entry.context, "database_role");
+	entry.context = without(entry.context, "set_role");
 	data = act_entry_json(&entry);
 	initStringInfo(&body);
 	appendStringInfoString(&body, "{\"type\": ");
@@ -165,6 +170,14 @@ body_of_event(ActRowScan *scan)
 	(void) JsonbToCString(&body, &data->root, VARSIZE(data));
 	appendStringInfoChar(&body, '}');
 	return in_utf8(body.data);
+}
+
+static Jsonb *
+without(Jsonb *object, const char *key)
+{
+	return DatumGetJsonbP(DirectFunctionCall2(jsonb_delete,
+											  JsonbPGetDatum(object),
+											  CStringGetTextDatum(key)));
 }
 
 static char *
