@@ -34,6 +34,7 @@
 #include "commands/trigger.h"
 #include "nodes/nodeFuncs.h"
 #include "rewrite/prs2lock.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
