@@ -12,18 +12,23 @@
 #include "utils/builtins.h"
 #include "utils/json.h"
 
-static void write_texts(StringInfo out, const List *texts);
+static void write_comma(StringInfo out);
+static void write_text(StringInfo out, const char *text);
+static void write_key(StringInfo out, const char *key);
+static void write_member(StringInfo out, const char *key, const char *text);
+static void write_texts(StringInfo out, const char *key, const List *texts);
 static void write_words(StringInfo out, const ActWords *words);
 static void write_sources(StringInfo out, const List *sources);
 static void write_machines(StringInfo out, const List *machines);
 static void write_rule(StringInfo out, const ActRule *rule);
 static void write_condition(StringInfo out, const ActCondition *condition);
 static void write_fields(StringInfo out, const char *key, const List *fields);
-static void write_jsonb(StringInfo out, Jsonb *json);
+static void write_value(StringInfo out, const char *key, Jsonb *value);
 static void write_tiers(StringInfo out, const ActTracking *tracking);
 static bool accepts(const ActWords *words, const char *word);
 static bool accepts_other(const ActWords *words, const char *word);
 static void say_words(StringInfo out, const ActWords *words);
+static void say_alternatives(StringInfo out, const List *words);
 static void say_condition(StringInfo out, const ActCondition *condition);
 
 static const char *const tier_names[] = {"free", "premium", "enterprise"};
@@ -32,37 +37,23 @@ void
 act_tracking_write(StringInfo out, const ActTracking *tracking)
 {
 	ListCell   *cell;
-	const char *comma = "";
 
-	appendStringInfoString(out, "{\"category\":");
-	escape_json(out, tracking->category);
-	appendStringInfoString(out, ",\"id\":");
-	escape_json(out, tracking->id);
-	appendStringInfo(out, ",\"on_unknown\":\"%s\"",
-					 tracking->strict ? "error" : "warn");
-	appendStringInfoString(out, ",\"columns\":{");
+	appendStringInfoChar(out, '{');
+	write_member(out, "category", tracking->category);
+	write_member(out, "id", tracking->id);
+	write_member(out, "on_unknown", tracking->strict ? "error" : "warn");
 	write_sources(out, tracking->sources);
-	appendStringInfoChar(out, '}');
 	if (tracking->machines)
 		write_machines(out, tracking->machines);
-	appendStringInfoString(out, ",\"rules\":[");
+	write_key(out, "rules");
+	appendStringInfoChar(out, '[');
 	foreach(cell, tracking->rules)
-	{
-		appendStringInfoString(out, comma);
 		write_rule(out, lfirst(cell));
-		comma = ",";
-	}
 	appendStringInfoChar(out, ']');
 	if (tracking->identity)
-	{
-		appendStringInfoString(out, ",\"identity\":");
-		write_texts(out, tracking->identity);
-	}
+		write_texts(out, "identity", tracking->identity);
 	if (tracking->ignored)
-	{
-		appendStringInfoString(out, ",\"ignore\":");
-		write_texts(out, tracking->ignored);
-	}
+		write_texts(out, "ignore", tracking->ignored);
 	write_tiers(out, tracking);
 	appendStringInfoChar(out, '}');
 }
@@ -148,12 +139,7 @@ act_tracking_condition(const ActTracking *tracking, const ActRule *rule)
 	else if (rule->changed)
 	{
 		appendStringInfoString(&out, separator);
-		separator = "";
-		foreach(cell, rule->changed)
-		{
-			appendStringInfo(&out, "%s%s", separator, (char *) lfirst(cell));
-			separator = " or ";
-		}
+		say_alternatives(&out, rule->changed);
 		appendStringInfoString(&out, " changes");
 	}
 	if (out.len == 0)
@@ -161,19 +147,44 @@ act_tracking_condition(const ActTracking *tracking, const ActRule *rule)
 	return out.data;
 }
 
+/* The comma, unless this is the first of its array or object, or a value. */
 static void
-write_texts(StringInfo out, const List *texts)
+write_comma(StringInfo out)
+{
+	if (strchr("[{:", out->data[out->len - 1]) == NULL)
+		appendStringInfoChar(out, ',');
+}
+
+static void
+write_text(StringInfo out, const char *text)
+{
+	write_comma(out);
+	escape_json(out, text);
+}
+
+static void
+write_key(StringInfo out, const char *key)
+{
+	write_text(out, key);
+	appendStringInfoChar(out, ':');
+}
+
+static void
+write_member(StringInfo out, const char *key, const char *text)
+{
+	write_key(out, key);
+	write_text(out, text);
+}
+
+static void
+write_texts(StringInfo out, const char *key, const List *texts)
 {
 	ListCell   *cell;
-	const char *comma = "";
 
+	write_key(out, key);
 	appendStringInfoChar(out, '[');
 	foreach(cell, texts)
-	{
-		appendStringInfoString(out, comma);
-		escape_json(out, lfirst(cell));
-		comma = ",";
-	}
+		write_text(out, lfirst(cell));
 	appendStringInfoChar(out, ']');
 }
 
@@ -181,32 +192,22 @@ static void
 write_words(StringInfo out, const ActWords *words)
 {
 	ListCell   *cell;
-	const char *comma = "";
 
+	write_comma(out);
 	appendStringInfoChar(out, '[');
 	foreach(cell, words->words)
-	{
-		appendStringInfoString(out, comma);
-		escape_json(out, lfirst(cell));
-		comma = ",";
-	}
+		write_text(out, lfirst(cell));
 	if (words->null)
 	{
-		appendStringInfo(out, "%snull", comma);
-		comma = ",";
+		write_comma(out);
+		appendStringInfoString(out, "null");
 	}
 	if (words->any)
-	{
-		appendStringInfo(out, "%s\"*\"", comma);
-		comma = ",";
-	}
+		write_text(out, "*");
 	if (words->positive)
-	{
-		appendStringInfo(out, "%s\">0\"", comma);
-		comma = ",";
-	}
+		write_text(out, ">0");
 	if (words->negative)
-		appendStringInfo(out, "%s\"<0\"", comma);
+		write_text(out, "<0");
 	appendStringInfoChar(out, ']');
 }
 
@@ -214,29 +215,23 @@ static void
 write_sources(StringInfo out, const List *sources)
 {
 	ListCell   *cell;
-	const char *comma = "";
 
+	write_key(out, "columns");
+	appendStringInfoChar(out, '{');
 	foreach(cell, sources)
 	{
 		ActSource  *source = lfirst(cell);
 
 		if (source->unused)
 			continue;
-		appendStringInfoString(out, comma);
-		escape_json(out, source->name);
-		appendStringInfoChar(out, ':');
 		if (source->constant)
-		{
-			appendStringInfoString(out, "{\"value\":");
-			write_jsonb(out, source->constant);
-			appendStringInfoChar(out, '}');
-		}
+			write_value(out, source->name, source->constant);
 		else if (list_length(source->columns) == 1)
-			escape_json(out, linitial(source->columns));
+			write_member(out, source->name, linitial(source->columns));
 		else
-			write_texts(out, source->columns);
-		comma = ",";
+			write_texts(out, source->name, source->columns);
 	}
+	appendStringInfoChar(out, '}');
 }
 
 static void
@@ -244,35 +239,30 @@ write_machines(StringInfo out, const List *machines)
 {
 	ListCell   *cell;
 	ListCell   *test_cell;
-	const char *comma = "";
 
-	appendStringInfoString(out, ",\"states\":{");
+	write_key(out, "states");
+	appendStringInfoChar(out, '{');
 	foreach(cell, machines)
 	{
 		ActStateMachine *machine = lfirst(cell);
-		const char *test_comma = "";
 
-		appendStringInfoString(out, comma);
-		escape_json(out, machine->name);
-		appendStringInfoString(out, ":[");
+		write_key(out, machine->name);
+		appendStringInfoChar(out, '[');
 		foreach(test_cell, machine->tests)
 		{
 			ActStateTest *test = lfirst(test_cell);
 
-			appendStringInfo(out, "%s[", test_comma);
+			write_comma(out);
+			appendStringInfoChar(out, '[');
 			if (test->name)
 			{
-				escape_json(out, test->name);
-				appendStringInfoChar(out, ',');
+				write_text(out, test->name);
 				write_words(out, &test->is);
-				appendStringInfoChar(out, ',');
 			}
-			escape_json(out, test->state);
+			write_text(out, test->state);
 			appendStringInfoChar(out, ']');
-			test_comma = ",";
 		}
 		appendStringInfoChar(out, ']');
-		comma = ",";
 	}
 	appendStringInfoChar(out, '}');
 }
@@ -281,43 +271,31 @@ static void
 write_rule(StringInfo out, const ActRule *rule)
 {
 	ListCell   *cell;
-	const char *comma = "";
 
-	appendStringInfoString(out, "{\"event\":");
-	escape_json(out, rule->event);
-	appendStringInfoString(out, ",\"on\":[");
+	write_comma(out);
+	appendStringInfoChar(out, '{');
+	write_member(out, "event", rule->event);
+	write_key(out, "on");
+	appendStringInfoChar(out, '[');
 	if (rule->operations & ACT_ON_INSERT)
-	{
-		appendStringInfoString(out, "\"insert\"");
-		comma = ",";
-	}
+		write_text(out, "insert");
 	if (rule->operations & ACT_ON_UPDATE)
-	{
-		appendStringInfo(out, "%s\"update\"", comma);
-		comma = ",";
-	}
+		write_text(out, "update");
 	if (rule->operations & ACT_ON_DELETE)
-		appendStringInfo(out, "%s\"delete\"", comma);
+		write_text(out, "delete");
 	appendStringInfoChar(out, ']');
 	if (rule->conditions)
 	{
-		comma = "";
-		appendStringInfoString(out, ",\"when\":{");
+		write_key(out, "when");
+		appendStringInfoChar(out, '{');
 		foreach(cell, rule->conditions)
-		{
-			appendStringInfoString(out, comma);
 			write_condition(out, lfirst(cell));
-			comma = ",";
-		}
 		appendStringInfoChar(out, '}');
 	}
 	if (rule->any_change)
-		appendStringInfoString(out, ",\"changed\":\"*\"");
+		write_member(out, "changed", "*");
 	else if (rule->changed)
-	{
-		appendStringInfoString(out, ",\"changed\":");
-		write_texts(out, rule->changed);
-	}
+		write_texts(out, "changed", rule->changed);
 	write_fields(out, "subject", rule->subject);
 	if (rule->metadata)
 		write_fields(out, "metadata", rule->metadata);
@@ -335,26 +313,22 @@ write_condition(StringInfo out, const ActCondition *condition)
 		{"from", &condition->from}, {"to", &condition->to},
 		{"is", &condition->is}, {"was", &condition->was}
 	};
-	const char *comma = "";
-	int			i;
 
-	escape_json(out, condition->name);
-	appendStringInfoString(out, ":{");
-	for (i = 0; i < lengthof(sets); i++)
+	write_key(out, condition->name);
+	appendStringInfoChar(out, '{');
+	for (int i = 0; i < lengthof(sets); i++)
 		if (sets[i].words->given)
 		{
-			appendStringInfo(out, "%s\"%s\":", comma, sets[i].key);
+			write_key(out, sets[i].key);
 			write_words(out, sets[i].words);
-			comma = ",";
 		}
 	if (condition->changed)
 	{
-		appendStringInfo(out, "%s\"changed\":true", comma);
-		comma = ",";
+		write_key(out, "changed");
+		appendStringInfoString(out, "true");
 	}
 	if (condition->moved)
-		appendStringInfo(out, "%s\"moved\":\"%s\"", comma,
-						 condition->moved > 0 ? "up" : "down");
+		write_member(out, "moved", condition->moved > 0 ? "up" : "down");
 	appendStringInfoChar(out, '}');
 }
 
@@ -362,76 +336,78 @@ static void
 write_fields(StringInfo out, const char *key, const List *fields)
 {
 	static const char *const kinds[] = {
-		NULL, NULL, "abs", "difference", "first", "value"
+		NULL, NULL, "abs", "difference", "first"
 	};
 	ListCell   *cell;
-	const char *comma = "";
 
-	appendStringInfo(out, ",\"%s\":{", key);
+	write_key(out, key);
+	appendStringInfoChar(out, '{');
 	foreach(cell, fields)
 	{
 		ActField   *field = lfirst(cell);
 
-		appendStringInfoString(out, comma);
-		escape_json(out, field->name);
-		appendStringInfoChar(out, ':');
 		if (field->kind == ACT_FIELD_NEW)
-			escape_json(out, linitial(field->sources));
+			write_member(out, field->name, linitial(field->sources));
 		else if (field->kind == ACT_FIELD_OLD)
-			escape_json(out, psprintf("old.%s", (char *) linitial(field->sources)));
+			write_member(out, field->name,
+						 psprintf("old.%s", (char *) linitial(field->sources)));
+		else if (field->kind == ACT_FIELD_VALUE)
+			write_value(out, field->name, field->value);
 		else
 		{
-			appendStringInfo(out, "{\"%s\":", kinds[field->kind]);
-			if (field->kind == ACT_FIELD_VALUE)
-				write_jsonb(out, field->value);
-			else
-				write_texts(out, field->sources);
+			write_key(out, field->name);
+			appendStringInfoChar(out, '{');
+			write_texts(out, kinds[field->kind], field->sources);
 			appendStringInfoChar(out, '}');
 		}
-		comma = ",";
 	}
 	appendStringInfoChar(out, '}');
 }
 
 static void
-write_jsonb(StringInfo out, Jsonb *json)
+write_value(StringInfo out, const char *key, Jsonb *value)
 {
-	appendStringInfoString(out, JsonbToCString(NULL, &json->root, VARSIZE(json)));
+	write_key(out, key);
+	appendStringInfoChar(out, '{');
+	write_key(out, "value");
+	appendStringInfoString(out, JsonbToCString(NULL, &value->root, VARSIZE(value)));
+	appendStringInfoChar(out, '}');
 }
 
 static void
 write_tiers(StringInfo out, const ActTracking *tracking)
 {
 	ListCell   *cell;
-	const char *comma = "";
 
 	if (tracking->tiers)
 	{
-		appendStringInfoString(out, ",\"tiers\":[");
+		write_key(out, "tiers");
+		appendStringInfoChar(out, '[');
 		foreach(cell, tracking->tiers)
 		{
 			ActTierWord *word = lfirst(cell);
 
-			appendStringInfoString(out, comma);
-			if (word->tier >= 0)
-				appendStringInfoChar(out, '{');
-			escape_json(out, word->word);
-			if (word->tier >= 0)
-				appendStringInfo(out, ":\"%s\"}", tier_names[word->tier]);
-			comma = ",";
+			if (word->tier < 0)
+			{
+				write_text(out, word->word);
+				continue;
+			}
+			write_comma(out);
+			appendStringInfoChar(out, '{');
+			write_member(out, word->word, tier_names[word->tier]);
+			appendStringInfoChar(out, '}');
 		}
 		appendStringInfoChar(out, ']');
 	}
 	if (tracking->tier_name)
 	{
-		appendStringInfoString(out, ",\"tier\":{\"column\":");
-		escape_json(out, tracking->tier_name);
+		write_key(out, "tier");
+		appendStringInfoChar(out, '{');
+		write_member(out, "column", tracking->tier_name);
 		if (tracking->tier_machine)
 		{
-			appendStringInfoString(out, ",\"state\":");
-			escape_json(out, tracking->tier_machine);
-			appendStringInfoString(out, ",\"live\":");
-			write_texts(out, tracking->tier_live);
+			write_member(out, "state", tracking->tier_machine);
+			write_texts(out, "live", tracking->tier_live);
 		}
 		appendStringInfoChar(out, '}');
 	}
@@ -462,25 +438,30 @@ accepts_other(const ActWords *words, const char *word)
 static void
 say_words(StringInfo out, const ActWords *words)
 {
+	List	   *all = list_copy(words->words);
+
+	if (words->null)
+		all = lappend(all, "null");
+	if (words->any)
+		all = lappend(all, "not null");
+	if (words->positive)
+		all = lappend(all, "above 0");
+	if (words->negative)
+		all = lappend(all, "below 0");
+	say_alternatives(out, all);
+}
+
+static void
+say_alternatives(StringInfo out, const List *words)
+{
 	ListCell   *cell;
 	const char *separator = "";
 
-	foreach(cell, words->words)
+	foreach(cell, words)
 	{
 		appendStringInfo(out, "%s%s", separator, (char *) lfirst(cell));
 		separator = " or ";
 	}
-	if (words->null)
-	{
-		appendStringInfo(out, "%snull", separator);
-		separator = " or ";
-	}
-	if (words->any)
-		appendStringInfo(out, "%snot null", separator);
-	if (words->positive)
-		appendStringInfo(out, "%sabove 0", separator);
-	if (words->negative)
-		appendStringInfo(out, "%sbelow 0", separator);
 }
 
 static void
