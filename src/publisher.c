@@ -275,6 +275,7 @@ open_batch(Batch *batch, Snapshot snapshot)
 
 	batch->rel = table_open(batch->segment.relid, RowExclusiveLock);
 	act_relation_check(batch->rel, ACT_REL_STREAM);
+	(void) act_stream_key(batch->rel);	/* heads may be known without it */
 	batch->estate = act_compat_estate(batch->rel);
 	batch->info = makeNode(ResultRelInfo);
 	InitResultRelInfo(batch->info, batch->rel, 1, NULL, 0);

@@ -284,12 +284,26 @@ act_stream_index(Relation rel, int ncolumns, const AttrNumber *columns)
 	return found;
 }
 
+Oid
+act_stream_key(Relation segment)
+{
+	AttrNumber	key[2] = {ACT_STREAM_ORGANIZATION, ACT_STREAM_POSITION};
+	Oid			index = act_stream_index(segment, 2, key);
+
+	if (!OidIsValid(index))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("stream segment \"%s\" has lost its index",
+						RelationGetRelationName(segment)),
+				 errhint("Create a unique index on its columns (organization, position).")));
+	return index;
+}
+
 /* The anchors have position and organization the other way round. */
 static void
 open_place(ActStreamReader *stream, Place *place)
 {
 	bool		is_anchor = place == &stream->anchors;
-	AttrNumber	key[2] = {ACT_STREAM_ORGANIZATION, ACT_STREAM_POSITION};
 	Oid			index;
 	MemoryContext old;
 
@@ -300,13 +314,7 @@ open_place(ActStreamReader *stream, Place *place)
 	act_relation_check(place->rel,
 					   is_anchor ? ACT_REL_STREAM_ANCHOR : ACT_REL_STREAM);
 	index = is_anchor ? act_relation_oid(ACT_REL_STREAM_ANCHOR_PKEY) :
-		act_stream_index(place->rel, 2, key);
-	if (!OidIsValid(index))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("stream segment \"%s\" has lost its index",
-						RelationGetRelationName(place->rel)),
-				 errhint("Create a unique index on its columns (organization, position).")));
+		act_stream_key(place->rel);
 	place->index = index_open(index, AccessShareLock);
 	if (is_anchor)
 		act_relation_check_index(place->index, place->rel, "12");

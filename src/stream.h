@@ -81,4 +81,7 @@ extern void act_stream_parse_cursor(const char *cursor, int32 *epoch,
 extern Oid	act_stream_index(Relation rel, int ncolumns,
 							 const AttrNumber *columns);
 
+/* A segment's index on (organization, position); throws 55000 if it has none. */
+extern Oid	act_stream_key(Relation segment);
+
 #endif
