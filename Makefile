@@ -112,6 +112,7 @@ ISOLATION = \
 	new_organization \
 	partition_making \
 	publish \
+	publish_in_parts \
 	publish_in_turn \
 	same_id \
 	tracking_and_writing \

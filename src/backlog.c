@@ -197,7 +197,9 @@ make_ranges(const ActProgress *progress, const ActShot *until, Range **ranges)
 
 		range.first = rest ? settled->xmax : settled->running[i];
 		range.end = rest ? until->xmax : settled->running[i] + 1;
-		range.first = Max(range.first, progress->mark_xid);
+		/* With a later aim, what ran at the earlier one may come before. */
+		if (until == progress->target)
+			range.first = Max(range.first, progress->mark_xid);
 		if (range.first >= range.end ||
 			(!rest && !act_progress_is_over(until, range.first)))
 			continue;
@@ -249,9 +251,8 @@ collect_range(ActBacklog *backlog, int number, IndexScanDesc scan,
 		uint64		xid = U64FromFullTransactionId(DatumGetFullTransactionId(datum));
 		ActUnpublished *entry;
 
-		if (act_progress_is_over(harvest->progress->settled, xid) ||
-			!act_progress_is_over(harvest->until, xid) ||
-			(xid == harvest->progress->mark_xid && !harvest->progress->within))
+		if (!act_progress_is_over(harvest->until, xid) ||
+			act_progress_has_passed(harvest->progress, xid))
 			continue;
 		if (harvest->count - start > harvest->limit &&
 			harvest->entries[harvest->count - 1].xid != xid)

@@ -101,16 +101,24 @@ act_progress_is_over(const ActShot *shot, uint64 xid)
 }
 
 bool
-act_progress_covers(const ActProgress *progress, uint64 xid,
-					const pg_uuid_t *id)
+act_progress_has_passed(const ActProgress *progress, uint64 xid)
 {
 	if (act_progress_is_over(progress->settled, xid))
 		return true;
 	if (progress->target == NULL || !act_progress_is_over(progress->target, xid))
 		return false;
 	return xid < progress->mark_xid ||
-		(xid == progress->mark_xid &&
-		 (!progress->within || memcmp(id, &progress->mark_id, UUID_LEN) <= 0));
+		(xid == progress->mark_xid && !progress->within);
+}
+
+bool
+act_progress_covers(const ActProgress *progress, uint64 xid,
+					const pg_uuid_t *id)
+{
+	if (act_progress_has_passed(progress, xid))
+		return true;
+	return progress->within && xid == progress->mark_xid &&
+		memcmp(id, &progress->mark_id, UUID_LEN) <= 0;
 }
 
 void

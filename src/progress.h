@@ -53,6 +53,9 @@ extern void act_progress_read(Snapshot snapshot, ActProgress *progress);
 /* Adds a row with the next number; deletes old ones now and then. */
 extern void act_progress_write(ActProgress *progress);
 
+/* Have all events of the transaction, which is over, been published? */
+extern bool act_progress_has_passed(const ActProgress *progress, uint64 xid);
+
 /* Has the event, which is committed, been published? */
 extern bool act_progress_covers(const ActProgress *progress, uint64 xid,
 								const pg_uuid_t *id);
