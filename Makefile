@@ -123,6 +123,7 @@ ISOLATION = \
 	webhook_delete_report \
 	webhook_publish_claim \
 	webhook_report_expiry \
+	webhook_report_order \
 	webhook_rotate_claim
 ifneq ($(filter $(SQL_PARTS),$(REGRESS)),)
 $(error a test is named like a part in sql/: $(filter $(SQL_PARTS),$(REGRESS)))

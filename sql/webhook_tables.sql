@@ -73,7 +73,8 @@ CREATE TABLE _activity.webhook_attempt (
 	reported_at   timestamptz NOT NULL,
 	endpoint      integer     NOT NULL,
 	attempt       integer     NOT NULL,
-	claimed_at    timestamptz,           -- null: the lease was lost before
+	claimed_at    timestamptz,           -- null: the lease was lost before; infinity:
+	                                     -- and others settle that it was a success
 	status_code   integer,               -- null: no answer; -1: our own failure
 	probe         boolean     NOT NULL,
 	retry_after   interval,

@@ -62,8 +62,8 @@ COMMENT ON VIEW activity.webhook_deliveries IS
 CREATE VIEW activity.webhook_attempts WITH (security_barrier) AS
 SELECT _activity.webhook_delivery_id(d.endpoint, d.position, d.created_at) AS delivery_id,
 	e.id AS endpoint_id, o.id COLLATE "default" AS organization, d.event AS event_id, t.attempt,
-	t.claimed_at AS sent_at, t.reported_at, t.status_code, t.error, t.duration,
-	t.retry_after, t.response_body, t.probe, t.claimed_at IS NULL AS late
+	nullif(t.claimed_at, 'infinity') AS sent_at, t.reported_at, t.status_code, t.error, t.duration,
+	t.retry_after, t.response_body, t.probe, coalesce(t.claimed_at, 'infinity') = 'infinity' AS late
 FROM _activity.webhook_attempt t
 JOIN _activity.webhook_delivery d ON d.endpoint = t.endpoint AND d.position = t.position
 JOIN _activity.webhook_endpoint e ON e.key = t.endpoint

@@ -281,6 +281,7 @@ forget(Datum arg, Oid relid)
 void
 act_webhook_init(void)
 {
+	act_store_init();
 	act_publisher_fan_out = act_webhook_fan_out;
 	CacheRegisterRelcacheCallback(forget, (Datum) 0);
 }

@@ -5,7 +5,10 @@
  * A report writes the attempt down and settles it if it can have the endpoint's
  * lock at once; else whoever visits the endpoint next settles it.  A report for
  * a delivery that isn't in flight under this number any more has lost its lease:
- * it is written down too, and counts only if it was a success.
+ * it is written down too, and counts only if it was a success.  Such a success
+ * waits for the lock, for nobody might settle it; but where a batch names
+ * endpoints in another order than theirs, it leaves that to whoever settles what
+ * began when the lease was lost.
  */
 #include "activity.h"
 
@@ -29,7 +32,9 @@ static void read_arguments(FunctionCallInfo fcinfo, WebhookAttempt *attempt,
 						   TimestampTz *created_at);
 static text *first_bytes(FunctionCallInfo fcinfo, int argument, int max);
 static int	find_flight(const WebhookState *state, const WebhookAttempt *attempt);
-static void report_late(WebhookEndpoint *endpoint, WebhookAttempt *attempt,
+static bool leave_late(WebhookEndpoint *endpoint, WebhookState *state,
+					   WebhookAttempt *attempt);
+static void settle_late(WebhookEndpoint *endpoint, WebhookAttempt *attempt,
 						TimestampTz created_at, TimestampTz now);
 
 /*
@@ -48,6 +53,7 @@ act_report_delivery(PG_FUNCTION_ARGS)
 	WebhookEndpoint *endpoint;
 	WebhookState state;
 	bool		locked;
+	bool		settles_late;
 	int			flight;
 	ListCell   *lc;
 
@@ -69,6 +75,9 @@ act_report_delivery(PG_FUNCTION_ARGS)
 	attempt.reported_at = now;
 	attempt.claimed_at = flight < 0 ? DT_NOBEGIN : state.flights[flight].claimed_at;
 	attempt.probe = flight >= 0 && state.flights[flight].probe;
+	settles_late = flight < 0 && !endpoint->deleted &&
+		act_rules_is_success(attempt.status_code) &&
+		!leave_late(endpoint, &state, &attempt);
 
 	/* Reported before? */
 	foreach(lc, act_store_attempts(attempt.endpoint, attempt.position,
@@ -77,13 +86,13 @@ act_report_delivery(PG_FUNCTION_ARGS)
 		WebhookAttempt *other = lfirst(lc);
 
 		if (other->attempt == attempt.attempt)
-			PG_RETURN_BOOL(other->claimed_at != DT_NOBEGIN);
+			PG_RETURN_BOOL(!TIMESTAMP_NOT_FINITE(other->claimed_at));
 	}
 
 	act_store_add_attempt(&attempt);
-	if (flight < 0)
-		report_late(endpoint, &attempt, delivery.created_at, now);
-	else if (locked && !endpoint->deleted)
+	if (settles_late)
+		settle_late(endpoint, &attempt, delivery.created_at, now);
+	else if (flight >= 0 && locked && !endpoint->deleted)
 	{
 		act_rules_settle(&state, endpoint, flight, &attempt, now);
 		state.ready_at = now;
@@ -152,18 +161,34 @@ find_flight(const WebhookState *state, const WebhookAttempt *attempt)
 }
 
 /*
- * Here the lock is waited for, since nobody else would settle it.  A failure
- * means nothing any more: the delivery was owed again when the lease ended.
+ * True if the late success is for others to settle, and marked so; else we have
+ * the endpoint's lock, whatever it takes if nobody else would.
+ */
+static bool
+leave_late(WebhookEndpoint *endpoint, WebhookState *state,
+		   WebhookAttempt *attempt)
+{
+	if (act_store_lock_in_order(endpoint->key))
+		return false;
+	if (act_rules_will_settle(state, attempt))
+	{
+		attempt->claimed_at = DT_NOEND;
+		return true;
+	}
+	act_store_lock(endpoint->key);
+	return false;
+}
+
+/*
+ * Under the lock.  A failure means nothing any more: the delivery was owed
+ * again when the lease ended.
  */
 static void
-report_late(WebhookEndpoint *endpoint, WebhookAttempt *attempt,
+settle_late(WebhookEndpoint *endpoint, WebhookAttempt *attempt,
 			TimestampTz created_at, TimestampTz now)
 {
 	WebhookState state;
 
-	if (!act_rules_is_success(attempt->status_code) || endpoint->deleted)
-		return;
-	act_store_lock(endpoint->key);
 	(void) act_store_read_state(endpoint->key, &state);
 	act_rules_settle_late(&state, endpoint, attempt, created_at, now);
 	state.ready_at = now;

@@ -81,6 +81,8 @@ static void fail(WebhookState *state, WebhookEndpoint *endpoint,
 				 TimestampTz now);
 static void owe_again(WebhookState *state, const WebhookFlight *flight,
 					  TimestampTz due_at, int tries, int lost);
+static void record_end(WebhookEndpoint *endpoint, const WebhookFlight *flight,
+					   const WebhookAttempt *attempt, TimestampTz now);
 static void record_outcome(const char *type, WebhookEndpoint *endpoint,
 						   int64 position, TimestampTz created_at, int attempts,
 						   const WebhookAttempt *attempt);
@@ -126,9 +128,7 @@ act_rules_settle(WebhookState *state, WebhookEndpoint *endpoint, int flight,
 			tries++;
 			if (tries >= ACT_WEBHOOK_TRIES || settled.position < 0)
 			{
-				record_outcome("webhook.delivery_failed", endpoint,
-							   settled.position, settled.created_at, attempts,
-							   attempt);
+				record_end(endpoint, &settled, attempt, now);
 				return;
 			}
 			due_at = with_jitter(now, schedule[tries - 1]);
@@ -171,7 +171,9 @@ act_rules_settle_late(WebhookState *state, WebhookEndpoint *endpoint,
 		WebhookAttempt *other = lfirst(lc);
 
 		if (other->attempt != attempt->attempt &&
-			act_rules_is_success(other->status_code))
+			act_rules_is_success(other->status_code) &&
+			!(other->claimed_at == DT_NOEND &&
+			  act_rules_will_settle(state, other)))
 			before = true;
 	}
 	if (act_store_retry_of(endpoint->key, attempt->position, &retry) &&
@@ -181,6 +183,25 @@ act_rules_settle_late(WebhookState *state, WebhookEndpoint *endpoint,
 	if (!before)
 		record_outcome("webhook.delivered", endpoint, attempt->position,
 					   created_at, attempt->attempt, attempt);
+}
+
+bool
+act_rules_will_settle(const WebhookState *state, const WebhookAttempt *attempt)
+{
+	WebhookRetry retry;
+
+	for (int i = 0; i < state->nflights; i++)
+	{
+		const WebhookFlight *flight = &state->flights[i];
+
+		if (flight->position == attempt->position &&
+			flight->first_attempt <= attempt->attempt &&
+			flight->attempt > attempt->attempt)
+			return true;
+	}
+	return act_store_retry_of(attempt->endpoint, attempt->position, &retry) &&
+		retry.first_attempt <= attempt->attempt &&
+		retry.attempt > attempt->attempt;
 }
 
 bool
@@ -206,8 +227,9 @@ act_rules_was_delivered(WebhookState *state, WebhookEndpoint *endpoint,
 
 /*
  * A success among the attempts from .. before - 1; NULL: none.  One that was
- * reported late was recorded then; another one was reported while its lease was
- * being taken away, by somebody who could not have the lock.
+ * reported late was recorded then; another one was reported by somebody who
+ * could not have the lock, while its lease was being taken away, or later
+ * (DT_NOEND).
  */
 static WebhookAttempt *
 find_success(int32 endpoint, int64 position, int32 from, int32 before,
@@ -382,6 +404,24 @@ owe_again(WebhookState *state, const WebhookFlight *flight, TimestampTz due_at,
 	retry.tries = tries;
 	retry.lost = lost;
 	act_store_add_retry(state, &retry);
+}
+
+/* No more tries: a failure, unless an earlier attempt turns out to be a success. */
+static void
+record_end(WebhookEndpoint *endpoint, const WebhookFlight *flight,
+		   const WebhookAttempt *attempt, TimestampTz now)
+{
+	bool		recorded;
+	WebhookAttempt *success = find_success(endpoint->key, flight->position,
+										   flight->first_attempt,
+										   flight->attempt, flight->created_at,
+										   now, &recorded);
+	const WebhookAttempt *last = success != NULL ? success : attempt;
+
+	if (!recorded)
+		record_outcome(success != NULL ? "webhook.delivered" : "webhook.delivery_failed",
+					   endpoint, flight->position, flight->created_at,
+					   last->attempt - flight->first_attempt + 1, last);
 }
 
 /* A test is no event's delivery, so it is no outcome either. */

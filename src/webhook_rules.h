@@ -32,6 +32,13 @@ extern void act_rules_settle_late(WebhookState *state, WebhookEndpoint *endpoint
 								  TimestampTz created_at, TimestampTz now);
 
 /*
+ * Whether a success that is written down now is found by whoever settles a later
+ * attempt, or begins one.
+ */
+extern bool act_rules_will_settle(const WebhookState *state,
+								  const WebhookAttempt *attempt);
+
+/*
  * Whether an earlier attempt of the round turned out to have delivered it, so
  * that the retry has nothing to do.  Records the success if nobody has.
  */

@@ -5,11 +5,13 @@
  * An endpoint's lock is an advisory one of our own tag.  Claims and reports
  * only try it, so that nobody waits behind a consumer that keeps a transaction
  * open, and two reports that name endpoints in different order can't deadlock.
+ * Late successes wait, but in the order of endpoints only.
  */
 #include "activity.h"
 
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
@@ -53,10 +55,29 @@ enum
 /* Numbers per flight in in_flight. */
 #define FLIGHT_NUMBERS 6
 
+/* The last endpoint, in their order, that this transaction has locked; of one
+ * that a subtransaction gave back again, it does no harm to say so. */
+static int32 last_locked = 0;
+
+static void at_xact(XactEvent event, void *arg);
 static void set_lock_tag(LOCKTAG *tag, int32 endpoint);
 static WebhookEndpoint *find_endpoint(const char *index, ScanKey key);
 static void read_flights(WebhookState *state, ArrayType *array);
 static Datum flights_array(const WebhookState *state);
+
+void
+act_store_init(void)
+{
+	RegisterXactCallback(at_xact, NULL);
+}
+
+static void
+at_xact(XactEvent event, void *arg)
+{
+	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT ||
+		event == XACT_EVENT_PREPARE)
+		last_locked = 0;
+}
 
 static void
 set_lock_tag(LOCKTAG *tag, int32 endpoint)
@@ -70,7 +91,21 @@ act_store_try_lock(int32 endpoint)
 	LOCKTAG		tag;
 
 	set_lock_tag(&tag, endpoint);
-	return LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
+	if (LockAcquire(&tag, ExclusiveLock, false, true) == LOCKACQUIRE_NOT_AVAIL)
+		return false;
+	last_locked = Max(last_locked, endpoint);
+	return true;
+}
+
+bool
+act_store_lock_in_order(int32 endpoint)
+{
+	if (act_store_try_lock(endpoint))
+		return true;
+	if (endpoint < last_locked)
+		return false;
+	act_store_lock(endpoint);
+	return true;
 }
 
 void
@@ -80,6 +115,7 @@ act_store_lock(int32 endpoint)
 
 	set_lock_tag(&tag, endpoint);
 	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+	last_locked = Max(last_locked, endpoint);
 }
 
 WebhookEndpoint *

@@ -76,7 +76,8 @@ typedef struct WebhookAttempt
 	TimestampTz reported_at;
 	int32		endpoint;
 	int32		attempt;
-	TimestampTz claimed_at;		/* DT_NOBEGIN: late */
+	TimestampTz claimed_at;		/* DT_NOBEGIN: late; DT_NOEND: late, and a
+								 * success that is settled by others */
 	int			status_code;	/* 0: no answer; -1: our own failure */
 	bool		probe;
 	Interval   *retry_after;	/* NULL: none */
@@ -99,8 +100,14 @@ typedef struct WebhookRetry
 	int			lost;
 } WebhookRetry;
 
-/* The endpoint's lock, held until the transaction ends. */
+/*
+ * The endpoint's lock, held until the transaction ends.  In order means that it
+ * is waited for only if the transaction has none of a later endpoint: those who
+ * wait so can't be in a deadlock.
+ */
+extern void act_store_init(void);
 extern bool act_store_try_lock(int32 endpoint);
+extern bool act_store_lock_in_order(int32 endpoint);
 extern void act_store_lock(int32 endpoint);
 
 /* NULL: there is none.  palloc'd. */
