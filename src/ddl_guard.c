@@ -53,6 +53,7 @@ static const struct
 
 static void check_function(Oid function, Oid private);
 static void check_relation(Oid relid, Oid private);
+static void check_tree(Oid relid, Oid private);
 static bool is_table(Relation rel);
 static Oid	relation_of(Oid catalog, Oid object);
 static Oid	oid_in(Oid catalog, Oid index, AttrNumber key, Oid value,
@@ -123,28 +124,44 @@ static void
 check_relation(Oid relid, Oid private)
 {
 	Relation	rel = OidIsValid(relid) ? try_relation_open(relid, AccessShareLock) : NULL;
-	Oid			parent;
 	ListCell   *cell;
 
 	if (rel == NULL)
 		return;
-	parent = oid_in(InheritsRelationId, InheritsRelidSeqnoIndexId,
-					Anum_pg_inherits_inhrelid, relid, Anum_pg_inherits_inhparent);
-	if (!is_table(rel))
-		;
-	else if (RelationGetNamespace(rel) == private)
-		act_planted_check_tree(relid, AccessShareLock);
-	else if (OidIsValid(parent) && get_rel_namespace(parent) == private)
-		act_planted_check_tree(parent, AccessShareLock);
-	else
+	if (is_table(rel))
+	{
+		check_tree(relid, private);
 		foreach(cell, RelationGetFKeyList(rel))
 		{
 			Oid			referenced = ((ForeignKeyCacheInfo *) lfirst(cell))->confrelid;
 
-			if (get_rel_namespace(referenced) == private)
-				act_planted_check_tree(referenced, AccessShareLock);
+			if (referenced != relid)
+				check_tree(referenced, private);
 		}
+	}
 	relation_close(rel, AccessShareLock);
+}
+
+/* Checks the table if it is ours, and all of ours that it is a child of. */
+static void
+check_tree(Oid relid, Oid private)
+{
+	Relation	pg_inherits;
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	if (get_rel_namespace(relid) == private)
+		act_planted_check_tree(relid, AccessShareLock);
+	pg_inherits = table_open(InheritsRelationId, AccessShareLock);
+	ScanKeyInit(&key, Anum_pg_inherits_inhrelid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(relid));
+	scan = systable_beginscan(pg_inherits, InheritsRelidSeqnoIndexId, true, NULL,
+							  1, &key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+		check_tree(((Form_pg_inherits) GETSTRUCT(tuple))->inhparent, private);
+	systable_endscan(scan);
+	table_close(pg_inherits, AccessShareLock);
 }
 
 static bool

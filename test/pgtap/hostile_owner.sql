@@ -1,7 +1,7 @@
 -- Who owns the extension without being a superuser owns its tables, and yet gets
 -- no code of his run by others, and no value read as what it is not.
 \set ON_ERROR_STOP 1
-SELECT plan(125);
+SELECT plan(127);
 DROP EXTENSION activity CASCADE;
 CREATE ROLE regress_activity_owner;
 SELECT lives_ok(format('GRANT CREATE ON DATABASE %I TO regress_activity_owner', current_database()));
@@ -76,6 +76,12 @@ FROM (VALUES
 	('CREATE TABLE trap.part (LIKE _activity.event);
 	  CREATE TRIGGER evil AFTER INSERT ON trap.part FOR EACH ROW EXECUTE FUNCTION trap.spring_trigger();
 	  ALTER TABLE _activity.event ATTACH PARTITION trap.part FOR VALUES FROM (''1980-01-01'') TO (''1981-01-01'')'),
+	('CREATE TABLE trap.other (other integer);
+	  CREATE TABLE trap.child () INHERITS (trap.other, _activity.gap)'),
+	('CREATE TABLE trap.part PARTITION OF _activity.event FOR VALUES FROM (''1980-01-01'') TO (''1981-01-01'')
+		PARTITION BY RANGE (organization);
+	  CREATE TABLE trap.leaf PARTITION OF trap.part FOR VALUES FROM (1) TO (2);
+	  CREATE INDEX ON trap.leaf ((trap.spring(''leaf'')))'),
 	('CREATE TABLE trap.part PARTITION OF _activity.event FOR VALUES FROM (''1980-01-01'') TO (''1981-01-01'')
 		PARTITION BY RANGE (organization, trap.spring(actor_id))'),
 	('CREATE TABLE trap.gap (LIKE _activity.gap);
