@@ -30,6 +30,7 @@
 #include "commands/extension.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -53,7 +54,8 @@ static const struct
 
 static void check_function(Oid function, Oid private);
 static void check_relation(Oid relid, Oid private);
-static void check_tree(Oid relid, Oid private);
+static void check_ancestors(Oid relid, Oid private);
+static void check_tree(Oid relid);
 static bool is_table(Relation rel);
 static Oid	relation_of(Oid catalog, Oid object);
 static Oid	oid_in(Oid catalog, Oid index, AttrNumber key, Oid value,
@@ -130,13 +132,13 @@ check_relation(Oid relid, Oid private)
 		return;
 	if (is_table(rel))
 	{
-		check_tree(relid, private);
+		check_ancestors(relid, private);
 		foreach(cell, RelationGetFKeyList(rel))
 		{
 			Oid			referenced = ((ForeignKeyCacheInfo *) lfirst(cell))->confrelid;
 
 			if (referenced != relid)
-				check_tree(referenced, private);
+				check_ancestors(referenced, private);
 		}
 	}
 	relation_close(rel, AccessShareLock);
@@ -144,7 +146,7 @@ check_relation(Oid relid, Oid private)
 
 /* Checks the table if it is ours, and all of ours that it is a child of. */
 static void
-check_tree(Oid relid, Oid private)
+check_ancestors(Oid relid, Oid private)
 {
 	Relation	pg_inherits;
 	ScanKeyData key;
@@ -152,14 +154,14 @@ check_tree(Oid relid, Oid private)
 	HeapTuple	tuple;
 
 	if (get_rel_namespace(relid) == private)
-		act_planted_check_tree(relid, AccessShareLock);
+		check_tree(relid);
 	pg_inherits = table_open(InheritsRelationId, AccessShareLock);
 	ScanKeyInit(&key, Anum_pg_inherits_inhrelid, BTEqualStrategyNumber, F_OIDEQ,
 				ObjectIdGetDatum(relid));
 	scan = systable_beginscan(pg_inherits, InheritsRelidSeqnoIndexId, true, NULL,
 							  1, &key);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-		check_tree(((Form_pg_inherits) GETSTRUCT(tuple))->inhparent, private);
+		check_ancestors(((Form_pg_inherits) GETSTRUCT(tuple))->inhparent, private);
 	systable_endscan(scan);
 	table_close(pg_inherits, AccessShareLock);
 }
@@ -170,6 +172,31 @@ is_table(Relation rel)
 	return rel->rd_rel->relkind == RELKIND_RELATION ||
 		rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE ||
 		rel->rd_rel->relkind == RELKIND_FOREIGN_TABLE;
+}
+
+/*
+ * Checks a table and its partitions, but waits for no lock: whoever has one that
+ * is in the way of reading does DDL of his own there, which is looked at, too.
+ */
+static void
+check_tree(Oid relid)
+{
+	ListCell   *cell;
+
+	foreach(cell, find_all_inheritors(relid, NoLock, NULL))
+	{
+		Relation	rel;
+
+		if (!ConditionalLockRelationOid(lfirst_oid(cell), AccessShareLock))
+			continue;
+		rel = try_relation_open(lfirst_oid(cell), NoLock);
+		if (rel != NULL)
+		{
+			act_planted_check(rel);
+			relation_close(rel, NoLock);
+		}
+		UnlockRelationOid(lfirst_oid(cell), AccessShareLock);
+	}
 }
 
 /* The table that an object is on, or is; InvalidOid: none. */

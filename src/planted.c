@@ -51,7 +51,6 @@ extern PGDLLEXPORT Datum act_refuse_change(PG_FUNCTION_ARGS);
 extern PGDLLEXPORT Datum act_forget_event_types(PG_FUNCTION_ARGS);
 extern PGDLLEXPORT Datum act_webhook_endpoint_changed(PG_FUNCTION_ARGS);
 
-static void check(Relation rel);
 static void check_kind(Relation rel);
 static void check_triggers(Relation rel);
 static bool is_our_function(Oid function);
@@ -95,26 +94,20 @@ act_planted_check_table(const char *name)
 void
 act_planted_check_relid(Oid relid)
 {
-	act_planted_check_tree(relid, RecoveryInProgress() ? AccessShareLock :
-						   RowExclusiveLock);
-}
-
-void
-act_planted_check_tree(Oid relid, LOCKMODE lock)
-{
+	LOCKMODE	lock = RecoveryInProgress() ? AccessShareLock : RowExclusiveLock;
 	ListCell   *cell;
 
 	foreach(cell, find_all_inheritors(relid, lock, NULL))
 	{
 		Relation	rel = relation_open(lfirst_oid(cell), NoLock);
 
-		check(rel);
+		act_planted_check(rel);
 		relation_close(rel, NoLock);
 	}
 }
 
-static void
-check(Relation rel)
+void
+act_planted_check(Relation rel)
 {
 	check_kind(rel);
 	check_triggers(rel);

@@ -7,7 +7,6 @@
 
 #include "postgres.h"
 
-#include "storage/lockdefs.h"
 #include "utils/relcache.h"
 
 /*
@@ -20,12 +19,14 @@ extern void act_planted_check_indexes(Relation rel);
  * Throws 55000 if a statement on the table, its partitions included, would run
  * anything that is not the server's or ours: triggers, rules, policies,
  * constraints, defaults, generated columns, indexes, statistics, children.
- * The lock is kept until the transaction ends.
+ * A lock keeps it so until the transaction ends.
  */
-extern void act_planted_check_tree(Oid relid, LOCKMODE lock);
-
-/* The same with a lock that keeps it so, by OID, or by name in _activity. */
 extern void act_planted_check_relid(Oid relid);
+
+/* The same by name in _activity. */
 extern void act_planted_check_table(const char *name);
+
+/* The same for this one, which the caller has locked, without its partitions. */
+extern void act_planted_check(Relation rel);
 
 #endif
