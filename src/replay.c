@@ -373,6 +373,7 @@ send(Reading *reading, ReturnSetInfo *result, const ActStreamRow *at,
 	Datum		values[COLUMNS];
 	bool		nulls[COLUMNS];
 	int32		epoch = act_stream_segment(reading->stream, at->segment)->epoch;
+	ActEntry	entry;			/* values point into it */
 
 	memset(nulls, true, sizeof(nulls));
 	values[0] = Int64GetDatum(at->position);
@@ -380,8 +381,6 @@ send(Reading *reading, ReturnSetInfo *result, const ActStreamRow *at,
 	nulls[0] = nulls[1] = false;
 	if (event != NULL)
 	{
-		ActEntry	entry;
-
 		act_entry_read(event, &entry);
 		act_entry_values(&entry, values + 2, nulls + 2);
 	}
