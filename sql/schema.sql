@@ -1,5 +1,9 @@
 \echo Use "CREATE EXTENSION activity" to load this file. \quit
 
+-- The server puts the schema of pgcrypto on the path, which is anybody's who may
+-- install it, and runs this as a superuser.
+SET LOCAL search_path = pg_catalog, pg_temp;
+
 -- activity is the public interface, _activity holds what it stands on.
 CREATE SCHEMA activity;
 CREATE SCHEMA _activity;

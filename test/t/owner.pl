@@ -33,6 +33,23 @@ sub fails_as
 	return like($err, qr/ERROR:  $state/, $name);
 }
 
+# The script runs as a superuser, and finds nothing in the schema of pgcrypto.
+run_as('owner', q{
+	CREATE SCHEMA bait;
+	CREATE SEQUENCE bait.bitten;
+	CREATE FUNCTION bait.eq(oid, regnamespace) RETURNS boolean LANGUAGE plpgsql AS $$
+	BEGIN
+		PERFORM nextval('bait.bitten');
+		RETURN pg_catalog.oideq($1, $2::pg_catalog.oid);
+	END $$;
+	CREATE OPERATOR bait.= (LEFTARG = oid, RIGHTARG = regnamespace, FUNCTION = bait.eq);
+	CREATE EXTENSION pgcrypto SCHEMA bait;
+	CREATE EXTENSION activity;
+	DROP EXTENSION activity;
+	DROP EXTENSION pgcrypto});
+is(run_as('owner', 'SELECT is_called FROM bait.bitten'), 'f', 'the install script runs no code of its owner');
+run_as('owner', 'DROP SCHEMA bait CASCADE');
+
 is(run_as('owner', q{
 	CREATE EXTENSION activity CASCADE;
 	SELECT activity.allow('admin', 'administer'), activity.allow('app', 'record');
