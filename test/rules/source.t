@@ -133,6 +133,13 @@ foreach my $file (glob 'sql/*.sql')
 is_clean('every function states volatility and PARALLEL', @silent);
 is_clean('the install script replaces nothing', @replacing);
 
+# What CREATE and ALTER EXTENSION run, they run as a superuser, in a path with the
+# schemas of others.
+my @scripts = grep { slurp($_) =~ /^\\echo Use/ } glob 'sql/*.sql';
+cmp_ok(scalar @scripts, '>', 0, 'there is an install script');
+is_clean('every script begins with a path of its own',
+	grep { slurp($_) !~ /\A\\echo .*\n(?:\s*\n|--.*\n)*SET LOCAL search_path = pg_catalog, pg_temp;\n/ } @scripts);
+
 # Every name that a user meets is in the reference.
 my $install = join '', map { slurp($_) } glob 'sql/*.sql';
 my %public = map { $_ => 1 } (
