@@ -80,6 +80,9 @@ static Oid	oids[ACT_REL_COUNT];
 /* The relation that was found to be as it should, until it is invalidated. */
 static Oid	checked[ACT_REL_COUNT];
 
+/* Under debug_discard_caches every look at a catalog invalidates everything. */
+#define CHECKS_MAX 10
+
 /*
  * Tables that were found to have these columns and plain indexes, each at its
  * OID modulo the size, until they are invalidated, as a new index does.  While a
@@ -198,11 +201,22 @@ act_relation_check_columns(Relation rel, const char *columns)
 	if (tables[place].relid == RelationGetRelid(rel) &&
 		tables[place].columns == columns)
 		return;
-	if (rel->rd_rel->relkind != RELKIND_RELATION || !has_columns(rel, columns))
-		refuse(rel);
-	act_planted_check_indexes(rel);
-	tables[place].relid = RelationGetRelid(rel);
-	tables[place].columns = columns;
+
+	/* Until nothing was invalidated meanwhile, which might be a new index. */
+	for (int attempt = 0; attempt < CHECKS_MAX; attempt++)
+	{
+		tables[place].relid = RelationGetRelid(rel);
+		tables[place].columns = NULL;
+		if (rel->rd_rel->relkind != RELKIND_RELATION ||
+			!has_columns(rel, columns))
+			refuse(rel);
+		act_planted_check_indexes(rel);
+		if (tables[place].relid == RelationGetRelid(rel))
+		{
+			tables[place].columns = columns;
+			break;
+		}
+	}
 }
 
 /* A parent's bounds are those of one column, by range or by list. */
