@@ -11,6 +11,7 @@
 #include <signal.h>
 
 #include "access/xact.h"
+#include "commands/dbcommands.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
@@ -38,6 +39,7 @@ static bool changes = false;
 
 static void request(void);
 static void startup(void);
+static ActWorkerSlot *find_meant(void);
 static ActWorkerSlot *find_own(void);
 static void at_xact(XactEvent event, void *arg);
 
@@ -143,6 +145,16 @@ act_worker_wake_launcher(void)
 }
 
 void
+act_worker_note_failure(ActWorkerSlot *slot, const char *problem)
+{
+	LWLockAcquire(act_worker_shared->lock, LW_EXCLUSIVE);
+	slot->failures++;
+	slot->failed_at = GetCurrentTimestamp();
+	strlcpy(slot->error, problem, ACT_WORKER_ERROR_MAX);
+	LWLockRelease(act_worker_shared->lock);
+}
+
+void
 act_worker_count(int64 events, int64 skipped)
 {
 	ActWorkerSlot *slot = find_own();
@@ -175,6 +187,24 @@ act_worker_hold(const char *database, bool hold)
 			(void) kill(slot->upkeep_pid, SIGTERM);
 	}
 	LWLockRelease(act_worker_shared->lock);
+}
+
+/* The slot that is meant for this database, also if no worker was ever free. */
+static ActWorkerSlot *
+find_meant(void)
+{
+	ActWorkerSlot *slot = find_own();
+	char	   *name;
+
+	if (slot != NULL || act_worker_shared == NULL)
+		return slot;
+	name = get_database_name(MyDatabaseId);
+	LWLockAcquire(act_worker_shared->lock, LW_SHARED);
+	for (int i = 0; i < ACT_WORKER_SLOTS && slot == NULL; i++)
+		if (name != NULL && strcmp(act_worker_shared->slots[i].name, name) == 0)
+			slot = &act_worker_shared->slots[i];
+	LWLockRelease(act_worker_shared->lock);
+	return slot;
 }
 
 /* The slot of this database, NULL if no worker has ever been in it. */
@@ -223,7 +253,7 @@ act_worker_status(PG_FUNCTION_ARGS)
 		"stopped", "starting", "waiting", "publishing", "failing"
 	};
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	ActWorkerSlot *slot = find_own();
+	ActWorkerSlot *slot = find_meant();
 	Datum		values[8];
 	bool		nulls[8] = {0};
 

@@ -47,7 +47,8 @@ typedef struct Charge
 	BackgroundWorkerHandle *handle; /* NULL: none was started */
 	TimestampTz started_at;
 	int			delay;			/* ms, before the next attempt */
-	bool		complained;
+	bool		missing;		/* its database is, and that was said */
+	bool		crowded;		/* no worker is free, and that was said */
 } Charge;
 
 static Charge charges[ACT_WORKER_SLOTS];
@@ -155,7 +156,7 @@ assign_slots(void)
 		strlcpy(slot->name, linitial(names), NAMEDATALEN);
 		slot->hold_until = 0;
 		charges[i].started_at = 0;
-		charges[i].complained = false;
+		charges[i].missing = charges[i].crowded = false;
 		names = list_delete_first(names);
 	}
 	LWLockRelease(act_worker_shared->lock);
@@ -163,7 +164,8 @@ assign_slots(void)
 		ereport(LOG,
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 				 errmsg("activity.databases names more than %d databases",
-						ACT_WORKER_SLOTS)));
+						ACT_WORKER_SLOTS),
+				 errhint("Call activity.publish() regularly in the others.")));
 	list_free(names);
 	pfree(list);
 }
@@ -194,11 +196,11 @@ start_workers(void)
 			LOOK_IN(charge->delay);
 		else if (!exists(slot->name))
 		{
-			if (!charge->complained)
+			if (!charge->missing)
 				ereport(LOG,
 						(errmsg("database \"%s\" of activity.databases does not exist yet",
 								slot->name)));
-			charge->complained = true;
+			charge->missing = true;
 			LOOK_IN(MISSING_MS);
 		}
 		else if (!start_worker(i, charge))
@@ -284,13 +286,17 @@ start_worker(int number, Charge *charge)
 	old = MemoryContextSwitchTo(TopMemoryContext);
 	started = RegisterDynamicBackgroundWorker(&worker, &charge->handle);
 	MemoryContextSwitchTo(old);
-	if (!started && !charge->complained)
+	if (!started)
+		act_worker_note_failure(&act_worker_shared->slots[number],
+								"no background worker is free");
+	if (!started && !charge->crowded)
 		ereport(LOG,
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 				 errmsg("no background worker is free to publish the events of database \"%s\"",
 						act_worker_shared->slots[number].name),
 				 errhint("Raise max_worker_processes.")));
-	charge->complained = !started;
+	charge->missing = false;
+	charge->crowded = !started;
 	return started;
 }
 

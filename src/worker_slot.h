@@ -64,6 +64,9 @@ extern ActWorkerShared *act_worker_shared;
 
 extern void act_worker_wake_launcher(void);
 
+/* Counts a failure, which activity.health then shows. */
+extern void act_worker_note_failure(ActWorkerSlot *slot, const char *problem);
+
 /* Asks the workers of a database to leave for a while (true), because
  * somebody needs it empty; or lets them come back. */
 extern void act_worker_hold(const char *database, bool hold);

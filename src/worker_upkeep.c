@@ -26,6 +26,9 @@
 
 PGDLLEXPORT pg_noreturn void act_upkeep_main(Datum argument);
 
+/* No worker is free, and that was said. */
+static bool crowded = false;
+
 static void run_maintenance(void);
 static void log_maintenance(void *state, const char *action,
 							const char *object, int64 rows);
@@ -47,12 +50,20 @@ act_worker_start_upkeep(int number)
 	snprintf(worker.bgw_name, sizeof(worker.bgw_name), "activity upkeep %s",
 			 act_worker_shared->slots[number].name);
 	strlcpy(worker.bgw_type, "activity upkeep", sizeof(worker.bgw_type));
-	if (!RegisterDynamicBackgroundWorker(&worker, NULL))
+	if (RegisterDynamicBackgroundWorker(&worker, NULL))
+	{
+		crowded = false;
+		return;
+	}
+	act_worker_note_failure(&act_worker_shared->slots[number],
+							"no background worker is free for the upkeep");
+	if (!crowded)
 		ereport(LOG,
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 				 errmsg("no background worker is free for the upkeep of database \"%s\"",
 						act_worker_shared->slots[number].name),
 				 errhint("Raise max_worker_processes, or call activity.maintain().")));
+	crowded = true;
 }
 
 PGDLLEXPORT void

@@ -121,7 +121,23 @@ if ($node->safe_psql('postgres', 'SHOW server_version_num') >= 170000)
 	published('postgres', 20005, 'a stuck listener does not stop it');
 	cmp_ok($node->safe_psql('postgres', 'SELECT skipped_notifications FROM activity.health'), '>', 0,
 		'messages are skipped and counted');
+	cmp_ok($node->safe_psql('postgres', 'SELECT notification_queue_usage FROM activity.health'), '>=', 0.9, 'while the queue is nearly full');
+
+	# Where no worker is, the writers see to their commits themselves.
+	$node->safe_psql('postgres', 'CREATE DATABASE unlisted');
+	$node->safe_psql('unlisted', 'CREATE EXTENSION activity CASCADE');
+	(undef, undef, $errors) = $node->psql('unlisted', $record);
+	like($errors, qr/WARNING:  live events were not sent: the notification queue is nearly full/, 'a writer is warned');
+	is($node->safe_psql('unlisted', q{SELECT count(*) FROM activity.replay('acme')}), '1', 'and has committed');
+
 	$stuck->quit;
+	$node->poll_query_until('postgres', 'SELECT notification_queue_usage < 0.1 FROM activity.health');
+	my $skipped = $node->safe_psql('postgres', 'SELECT skipped_notifications FROM activity.health');
+	$node->safe_psql('postgres', $record);
+	published('postgres', 20006, 'the listener gone, it goes on');
+	is($node->safe_psql('postgres', 'SELECT skipped_notifications FROM activity.health'), $skipped, 'and notifies again');
+	(undef, undef, $errors) = $node->psql('unlisted', $record);
+	is($errors, '', 'so do writers');
 }
 $listener->quit;
 $node->stop;
