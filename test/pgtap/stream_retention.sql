@@ -4,7 +4,7 @@
 \set ON_ERROR_STOP 1
 SET client_min_messages = warning;
 SET TimeZone = 'UTC';
-SELECT plan(60);
+SELECT plan(64);
 
 SELECT activity.maintain(since => now() - interval '30 months') \g /dev/null
 SELECT activity.set_tier(o, 'enterprise') FROM unnest('{short,long,late,over}'::text[]) o \g /dev/null
@@ -175,4 +175,15 @@ SELECT is(pg_temp.after_tampering('long', $$INSERT INTO _activity.stream_anchor 
 SELECT is(pg_temp.after_tampering('short', $$UPDATE _activity.stream SET hash = sha256('x') WHERE organization = :key AND position = 12$$),
 	'12 the anchor here has another hash; 13 event … is not what was published at this position',
 	'a changed hash at a position whose event is gone');
+
+-- An anchor is of the epoch in which its position was published.
+SELECT split_part(cursor, '.', 1) AS epoch FROM activity.stream_head('long') \gset
+ALTER TABLE _activity.segment DISABLE TRIGGER append_only;
+UPDATE _activity.segment SET epoch = CASE :epoch WHEN 7 THEN 8 ELSE 7 END WHERE number <= 2;
+ALTER TABLE _activity.segment ENABLE ALWAYS TRIGGER append_only;
+SELECT epoch AS former FROM _activity.segment WHERE number = 1 \gset
+SELECT is((SELECT min(position) FROM activity.replay('long', :'former' || '.8')), 9::bigint, 'a cursor to an anchor of a former epoch goes on');
+SELECT throws_ok(format($$ SELECT activity.replay('long', '%s.8') $$, :'epoch'), 'AC011', NULL, 'not as one of the present epoch');
+SELECT throws_ok(format($$ SELECT activity.replay('long', '%s.9') $$, :'former'), 'AC011', NULL, 'nor does what the former one never had');
+SELECT throws_ok(format($$ SELECT activity.replay('long', '%s.3') $$, :'former'), 'AC010', NULL, 'what it had and is gone is expired');
 SELECT * FROM finish();
