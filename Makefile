@@ -124,6 +124,7 @@ ISOLATION = \
 	webhook_publish_claim \
 	webhook_report_expiry \
 	webhook_report_order \
+	webhook_report_twice \
 	webhook_rotate_claim
 ifneq ($(filter $(SQL_PARTS),$(REGRESS)),)
 $(error a test is named like a part in sql/: $(filter $(SQL_PARTS),$(REGRESS)))

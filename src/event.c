@@ -74,7 +74,6 @@ static void open_target(Target *target, Oid partition, bool speculative);
 static void close_target(Target *target);
 static void insert_one(Target *target, TupleTableSlot *slot);
 static void insert_run(Oid partition, int first, int count);
-static bool insert_once(Target *target, TupleTableSlot *slot);
 static void add_to_batch(Relation parent, TimestampTz time, Datum *values,
 						 bool *nulls);
 static void forget_rows(void);
@@ -128,7 +127,7 @@ act_event_write_once(const ActEvent *event)
 	slot = table_slot_create(target.rel, &target.estate->es_tupleTable);
 	form(event, slot->tts_values, slot->tts_isnull);
 	ExecStoreVirtualTuple(slot);
-	inserted = insert_once(&target, slot);
+	inserted = act_relation_insert_once(target.info, slot, target.estate);
 	close_target(&target);
 	table_close(parent, NoLock);
 	return inserted;
@@ -420,37 +419,6 @@ insert_run(Oid partition, int first, int count)
 	if (bulk != NULL)
 		FreeBulkInsertState(bulk);
 	close_target(&target);
-}
-
-/*
- * INSERT ... ON CONFLICT DO NOTHING as the executor does it: another session
- * that is inserting the same id is waited for; if it commits, ours isn't
- * written.
- */
-static bool
-insert_once(Target *target, TupleTableSlot *slot)
-{
-	for (;;)
-	{
-		ItemPointerData conflict;
-		uint32		token;
-		bool		lost = false;
-
-		ItemPointerSetInvalid(&slot->tts_tid);
-		if (!act_compat_check_constraints(target->info, slot, target->estate,
-										  &conflict))
-			return false;
-		token = SpeculativeInsertionLockAcquire(GetCurrentTransactionId());
-		table_tuple_insert_speculative(target->rel, slot,
-									   target->estate->es_output_cid, 0, NULL,
-									   token);
-		act_compat_insert_index_tuples(target->info, slot, target->estate,
-									   true, &lost);
-		table_tuple_complete_speculative(target->rel, slot, token, !lost);
-		SpeculativeInsertionLockRelease(GetCurrentTransactionId());
-		if (!lost)
-			return true;
-	}
 }
 
 /* The rows of the batch are written, or belong to what is rolled back. */

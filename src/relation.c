@@ -18,12 +18,14 @@
 
 #include "access/table.h"
 #include "access/tableam.h"
+#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_partitioned_table.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
+#include "storage/lmgr.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -319,6 +321,32 @@ act_relation_check_target(ResultRelInfo *target)
 	for (int i = 0; i < target->ri_NumIndices; i++)
 		if (target->ri_IndexRelationInfo[i]->ii_Expressions != NIL)
 			refuse(target->ri_IndexRelationDescs[i]);
+}
+
+bool
+act_relation_insert_once(ResultRelInfo *target, TupleTableSlot *slot,
+						 EState *estate)
+{
+	Relation	rel = target->ri_RelationDesc;
+
+	for (;;)
+	{
+		ItemPointerData conflict;
+		uint32		token;
+		bool		lost = false;
+
+		ItemPointerSetInvalid(&slot->tts_tid);
+		if (!act_compat_check_constraints(target, slot, estate, &conflict))
+			return false;
+		token = SpeculativeInsertionLockAcquire(GetCurrentTransactionId());
+		table_tuple_insert_speculative(rel, slot, estate->es_output_cid, 0, NULL,
+									   token);
+		act_compat_insert_index_tuples(target, slot, estate, true, &lost);
+		table_tuple_complete_speculative(rel, slot, token, !lost);
+		SpeculativeInsertionLockRelease(GetCurrentTransactionId());
+		if (!lost)
+			return true;
+	}
 }
 
 static void

@@ -61,6 +61,14 @@ extern void act_relation_check_index(Relation index, Relation table,
 /* Throws if inserting into a table's open indexes would run code of its owner. */
 extern void act_relation_check_target(ResultRelInfo *target);
 
+/*
+ * INSERT ... ON CONFLICT DO NOTHING as the executor does it: another session that
+ * is inserting the same key is waited for; if it commits, ours isn't written,
+ * and this is false.  The indexes were opened for speculative insertion.
+ */
+extern bool act_relation_insert_once(ResultRelInfo *target, TupleTableSlot *slot,
+									 EState *estate);
+
 /* Inserts a row as COPY does, indexes and all; no trigger, no default. */
 extern void act_relation_insert(ActRelation which, Datum *values, bool *nulls);
 

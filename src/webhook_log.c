@@ -297,7 +297,7 @@ act_store_attempts(int32 endpoint, int64 position, int32 from,
 	return attempts;
 }
 
-void
+bool
 act_store_add_attempt(const WebhookAttempt *attempt)
 {
 	char		name[NAMEDATALEN];
@@ -321,8 +321,8 @@ act_store_add_attempt(const WebhookAttempt *attempt)
 	nulls[ATTEMPT_ERROR - 1] = attempt->error == NULL;
 	values[ATTEMPT_RESPONSE_BODY - 1] = PointerGetDatum(attempt->response_body);
 	nulls[ATTEMPT_RESPONSE_BODY - 1] = attempt->response_body == NULL;
-	act_row_insert(open_leaf("webhook_attempt", attempt->reported_at,
-							 RowExclusiveLock, name), values, nulls);
+	return act_row_insert_once(open_leaf("webhook_attempt", attempt->reported_at,
+										 RowExclusiveLock, name), values, nulls);
 }
 
 static void

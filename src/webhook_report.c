@@ -31,9 +31,13 @@ PG_FUNCTION_INFO_V1(act_report_delivery);
 static void read_arguments(FunctionCallInfo fcinfo, WebhookAttempt *attempt,
 						   TimestampTz *created_at);
 static text *first_bytes(FunctionCallInfo fcinfo, int argument, int max);
+static bool was_reported(const WebhookAttempt *attempt, TimestampTz created_at,
+						 TimestampTz now, bool *held);
 static int	find_flight(const WebhookState *state, const WebhookAttempt *attempt);
 static bool leave_late(WebhookEndpoint *endpoint, WebhookState *state,
 					   WebhookAttempt *attempt);
+static bool get_lock_now(WebhookState *state, const WebhookAttempt *attempt,
+						 int *flight);
 static void settle_late(WebhookEndpoint *endpoint, WebhookAttempt *attempt,
 						TimestampTz created_at, TimestampTz now);
 
@@ -54,8 +58,8 @@ act_report_delivery(PG_FUNCTION_ARGS)
 	WebhookState state;
 	bool		locked;
 	bool		settles_late;
+	bool		held;
 	int			flight;
-	ListCell   *lc;
 
 	PreventCommandIfReadOnly("activity.report_delivery()");
 	read_arguments(fcinfo, &attempt, &created_at);
@@ -72,33 +76,33 @@ act_report_delivery(PG_FUNCTION_ARGS)
 
 	(void) act_store_read_state(attempt.endpoint, &state);
 	flight = find_flight(&state, &attempt);
+	held = flight >= 0;
 	attempt.reported_at = now;
-	attempt.claimed_at = flight < 0 ? DT_NOBEGIN : state.flights[flight].claimed_at;
-	attempt.probe = flight >= 0 && state.flights[flight].probe;
-	settles_late = flight < 0 && !endpoint->deleted &&
+	attempt.claimed_at = held ? state.flights[flight].claimed_at : DT_NOBEGIN;
+	attempt.probe = held && state.flights[flight].probe;
+	settles_late = !held && !endpoint->deleted &&
 		act_rules_is_success(attempt.status_code) &&
 		!leave_late(endpoint, &state, &attempt);
 
-	/* Reported before? */
-	foreach(lc, act_store_attempts(attempt.endpoint, attempt.position,
-								   attempt.attempt, delivery.created_at, now))
+	if (was_reported(&attempt, delivery.created_at, now, &held))
+		PG_RETURN_BOOL(held);
+	if (!act_store_add_attempt(&attempt))
 	{
-		WebhookAttempt *other = lfirst(lc);
-
-		if (other->attempt == attempt.attempt)
-			PG_RETURN_BOOL(!TIMESTAMP_NOT_FINITE(other->claimed_at));
+		/* By somebody we have waited for, since. */
+		if (!was_reported(&attempt, delivery.created_at, now, &held))
+			elog(ERROR, "attempt %d is written down, but not found", attempt.attempt);
+		PG_RETURN_BOOL(held);
 	}
-
-	act_store_add_attempt(&attempt);
 	if (settles_late)
 		settle_late(endpoint, &attempt, delivery.created_at, now);
-	else if (flight >= 0 && locked && !endpoint->deleted)
+	else if (held && !endpoint->deleted &&
+			 (locked || get_lock_now(&state, &attempt, &flight)))
 	{
 		act_rules_settle(&state, endpoint, flight, &attempt, now);
 		state.ready_at = now;
 		act_store_write_state(&state);
 	}
-	PG_RETURN_BOOL(flight >= 0);
+	PG_RETURN_BOOL(held);
 }
 
 static void
@@ -149,6 +153,26 @@ first_bytes(FunctionCallInfo fcinfo, int argument, int max)
 									pg_mbcliplen(VARDATA_ANY(whole), len, max));
 }
 
+/* Is the attempt written down; did it hold its lease? */
+static bool
+was_reported(const WebhookAttempt *attempt, TimestampTz created_at,
+			 TimestampTz now, bool *held)
+{
+	ListCell   *lc;
+
+	foreach(lc, act_store_attempts(attempt->endpoint, attempt->position,
+								   attempt->attempt, created_at, now))
+	{
+		WebhookAttempt *other = lfirst(lc);
+
+		if (other->attempt != attempt->attempt)
+			continue;
+		*held = !TIMESTAMP_NOT_FINITE(other->claimed_at);
+		return true;
+	}
+	return false;
+}
+
 /* -1: not in flight, or under another number. */
 static int
 find_flight(const WebhookState *state, const WebhookAttempt *attempt)
@@ -177,6 +201,17 @@ leave_late(WebhookEndpoint *endpoint, WebhookState *state,
 	}
 	act_store_lock(endpoint->key);
 	return false;
+}
+
+/* Asks for the lock again: we may have waited for its last holder. */
+static bool
+get_lock_now(WebhookState *state, const WebhookAttempt *attempt, int *flight)
+{
+	if (!act_store_try_lock(attempt->endpoint))
+		return false;
+	(void) act_store_read_state(attempt->endpoint, state);
+	*flight = find_flight(state, attempt);
+	return *flight >= 0;
 }
 
 /*

@@ -118,8 +118,8 @@ act_row_end(ActRowScan *scan)
 	table_close(scan->rel, NoLock);
 }
 
-void
-act_row_begin_write(ActRowWriter *writer, Relation rel)
+static void
+begin_write(ActRowWriter *writer, Relation rel, bool speculative)
 {
 	if (rel == NULL)
 		elog(ERROR, "a table of the webhooks does not exist");
@@ -130,13 +130,19 @@ act_row_begin_write(ActRowWriter *writer, Relation rel)
 	writer->estate = act_compat_estate(rel);
 	writer->info = makeNode(ResultRelInfo);
 	InitResultRelInfo(writer->info, rel, 1, NULL, 0);
-	ExecOpenIndices(writer->info, false);
+	ExecOpenIndices(writer->info, speculative);
 	act_relation_check_target(writer->info);
 	writer->slot = table_slot_create(rel, &writer->estate->es_tupleTable);
 }
 
 void
-act_row_write(ActRowWriter *writer, const Datum *values, const bool *nulls)
+act_row_begin_write(ActRowWriter *writer, Relation rel)
+{
+	begin_write(writer, rel, false);
+}
+
+static void
+fill(ActRowWriter *writer, const Datum *values, const bool *nulls)
 {
 	TupleTableSlot *slot = writer->slot;
 	int			columns = RelationGetDescr(writer->rel)->natts;
@@ -145,6 +151,14 @@ act_row_write(ActRowWriter *writer, const Datum *values, const bool *nulls)
 	memcpy(slot->tts_values, values, columns * sizeof(Datum));
 	memcpy(slot->tts_isnull, nulls, columns * sizeof(bool));
 	ExecStoreVirtualTuple(slot);
+}
+
+void
+act_row_write(ActRowWriter *writer, const Datum *values, const bool *nulls)
+{
+	TupleTableSlot *slot = writer->slot;
+
+	fill(writer, values, nulls);
 	table_tuple_insert(writer->rel, slot, writer->estate->es_output_cid, 0, NULL);
 	act_compat_insert_index_tuples(writer->info, slot, writer->estate, false, NULL);
 	ResetPerTupleExprContext(writer->estate);
@@ -170,6 +184,19 @@ act_row_insert(Relation rel, const Datum *values, const bool *nulls)
 	act_row_begin_write(&writer, rel);
 	act_row_write(&writer, values, nulls);
 	act_row_end_write(&writer);
+}
+
+bool
+act_row_insert_once(Relation rel, const Datum *values, const bool *nulls)
+{
+	ActRowWriter writer;
+	bool		inserted;
+
+	begin_write(&writer, rel, true);
+	fill(&writer, values, nulls);
+	inserted = act_relation_insert_once(writer.info, writer.slot, writer.estate);
+	act_row_end_write(&writer);
+	return inserted;
 }
 
 void

@@ -59,8 +59,11 @@ extern void act_row_write(ActRowWriter *writer, const Datum *values,
 						  const bool *nulls);
 extern void act_row_end_write(ActRowWriter *writer);
 
-/* One row, at once. */
+/* One row, at once; the latter waits for who is inserting the same key, and is
+ * false if there is one. */
 extern void act_row_insert(Relation rel, const Datum *values, const bool *nulls);
+extern bool act_row_insert_once(Relation rel, const Datum *values,
+								const bool *nulls);
 extern void act_row_delete(Relation rel, ItemPointer tid);
 
 /* The next number of a sequence of schema _activity, whoever asks. */

@@ -144,7 +144,7 @@ extern int	act_store_fresh(int32 endpoint, int64 after, TimestampTz since,
  * palloc'd WebhookAttempt in no order, without the texts. */
 extern List *act_store_attempts(int32 endpoint, int64 position,
 								int32 from, TimestampTz since, TimestampTz now);
-extern void act_store_add_attempt(const WebhookAttempt *attempt);
+extern bool act_store_add_attempt(const WebhookAttempt *attempt);
 
 /* Up to max rows after the state's mark and due, in order. */
 extern int	act_store_due(const WebhookState *state, TimestampTz until, int max,
