@@ -3,12 +3,12 @@
  *		What came of an attempt.
  *
  * A report writes the attempt down and settles it if it can have the endpoint's
- * lock at once; else whoever visits the endpoint next settles it.  A report for
- * a delivery that isn't in flight under this number any more has lost its lease:
- * it is written down too, and counts only if it was a success.  Such a success
- * waits for the lock, for nobody might settle it; but where a batch names
- * endpoints in another order than theirs, it leaves that to whoever settles what
- * began when the lease was lost.
+ * lock at once; else it wakes the endpoint, and the next visit settles it.  A
+ * report for a delivery that isn't in flight under this number any more has
+ * lost its lease: it is written down too, and counts only if it was a success.
+ * Such a success waits for the lock, for nobody might settle it; but where a
+ * batch names endpoints in another order than theirs, it leaves that to whoever
+ * settles what began when the lease was lost.
  */
 #include "activity.h"
 
@@ -95,12 +95,16 @@ act_report_delivery(PG_FUNCTION_ARGS)
 	}
 	if (settles_late)
 		settle_late(endpoint, &attempt, delivery.created_at, now);
-	else if (held && !endpoint->deleted &&
-			 (locked || get_lock_now(&state, &attempt, &flight)))
+	else if (held && !endpoint->deleted)
 	{
-		act_rules_settle(&state, endpoint, flight, &attempt, now);
-		state.ready_at = now;
-		act_store_write_state(&state);
+		if (locked || get_lock_now(&state, &attempt, &flight))
+		{
+			act_rules_settle(&state, endpoint, flight, &attempt, now);
+			state.ready_at = now;
+			act_store_write_state(&state);
+		}
+		else
+			act_store_wake(list_make1_int(attempt.endpoint));
 	}
 	PG_RETURN_BOOL(held);
 }
