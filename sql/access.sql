@@ -220,9 +220,9 @@ $$;
 
 -- The role that runs CREATE EXTENSION owns the private tables, so that it can
 -- dump and restore them, and has every right. Not the schema: who owns it may
--- rename it and make another, and allow() would find his functions there. Views stay a superuser's: whoever
--- reads one runs the functions in it. What else the owner of a table can make
--- others run, the C code doesn't (relation.c).
+-- rename it and make another, and allow() would find his functions there. Views
+-- stay a superuser's: whoever reads one runs the functions in it. What else the
+-- owner of a table can make others run, planted.c refuses.
 DO $$
 DECLARE
 	r record;

@@ -105,10 +105,10 @@ typedef struct WebhookRetry
  * is waited for only if the transaction has none of a later endpoint: those who
  * wait so can't be in a deadlock.
  */
-extern void act_store_init(void);
 extern bool act_store_try_lock(int32 endpoint);
 extern bool act_store_lock_in_order(int32 endpoint);
 extern void act_store_lock(int32 endpoint);
+extern void act_store_init(void);
 
 /* NULL: there is none.  palloc'd. */
 extern WebhookEndpoint *act_store_endpoint(int32 key);

@@ -40,6 +40,9 @@
 #define PAUSE_RATIO 3
 #define PAUSE_MOST 5
 
+/* µs, of a long one */
+#define PAUSE_SLICE 100000L
+
 /* After failures in a row: 1 s, 2 s, 4 s … */
 #define BACKOFF_MS 1000
 #define BACKOFF_MOST_MS 60000
@@ -58,6 +61,7 @@ static bool work(void);
 static bool publish(bool *more, bool *busy);
 static void note_failure(ErrorData *error);
 static void rest(bool failed, TimestampTz began);
+static void pause_for(long left);
 static void back_off(void);
 static void set_state(ActWorkerState state);
 static void at_exit(int code, Datum argument);
@@ -267,7 +271,7 @@ rest(bool failed, TimestampTz began)
 		long		spent = (long) (GetCurrentTimestamp() - began);
 		long		delay = act_setting_publish_delay * 1000L;
 
-		pg_usleep(Max(delay - spent, Min(spent * PAUSE_RATIO, delay * PAUSE_MOST)));
+		pause_for(Max(delay - spent, Min(spent * PAUSE_RATIO, delay * PAUSE_MOST)));
 	}
 	if (was_busy)
 	{
@@ -291,6 +295,21 @@ rest(bool failed, TimestampTz began)
 																	  maintain_at)));
 	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 					 timeout, PG_WAIT_EXTENSION);
+}
+
+/*
+ * Microseconds in which no commit costs its writer a signal, as it would if we
+ * waited for the latch; so who wants us to leave is looked for.
+ */
+static void
+pause_for(long left)
+{
+	while (left > 0 && !slot->leave)
+	{
+		CHECK_FOR_INTERRUPTS();
+		pg_usleep(Min(left, PAUSE_SLICE));
+		left -= PAUSE_SLICE;
+	}
 }
 
 /* Commits don't cut it short, but who wants us to leave does. */
