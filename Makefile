@@ -1,7 +1,10 @@
 # activity - see README.md. `make demo` shows it, `make check` tests it.
 EXTENSION = activity
+# The tree, with a slash, empty if that is where make runs (PGXS knows it as $(srcdir),
+# but only further down).
+HERE := $(filter-out ./,$(dir $(firstword $(MAKEFILE_LIST))))
 # Not VERSION: PGXS gives that name to the version of the server.
-EXTVERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(EXTENSION).control)
+EXTVERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(HERE)$(EXTENSION).control)
 
 # The parts of the install script, in the order in which they run.
 SQL_PARTS = schema types event_type tables taxonomy record tier feed track \
@@ -11,92 +14,97 @@ SQL_PARTS = schema types event_type tables taxonomy record tier feed track \
 MODULE_big = activity
 OBJS = \
 	src/activity.o \
-	src/actor.o \
-	src/append_only.o \
-	src/backlog.o \
-	src/capture.o \
-	src/chain.o \
-	src/change.o \
-	src/change_event.o \
-	src/ddl_guard.o \
-	src/drop_guard.o \
-	src/entry.o \
-	src/event.o \
-	src/event_id.o \
-	src/event_type.o \
-	src/event_type_define.o \
-	src/feed.o \
-	src/feed_filter.o \
-	src/feed_page.o \
-	src/feed_scan.o \
-	src/feed_search.o \
-	src/feed_list.o \
-	src/feed_values.o \
-	src/feed_walk.o \
-	src/gap.o \
-	src/head.o \
-	src/incarnation.o \
-	src/json.o \
-	src/lookup.o \
-	src/maintain.o \
-	src/member.o \
-	src/notify.o \
-	src/organization.o \
-	src/partition.o \
-	src/planted.o \
-	src/preset.o \
-	src/preset_generic.o \
-	src/preset_rule.o \
-	src/progress.o \
-	src/publisher.o \
-	src/record.o \
-	src/relation.o \
-	src/replay.o \
-	src/retry_after.o \
-	src/row_scan.o \
-	src/segment.o \
 	src/settings.o \
-	src/signature.o \
-	src/stream.o \
-	src/stream_trim.o \
-	src/suggestion.o \
-	src/summary.o \
-	src/taxonomy.o \
-	src/template.o \
-	src/tier.o \
-	src/track.o \
-	src/tracked_table_ddl.o \
-	src/tracking.o \
-	src/tracking_plan.o \
-	src/tracking_text.o \
-	src/tracking_tier.o \
-	src/tracking_trigger.o \
-	src/upkeep.o \
-	src/url.o \
-	src/value.o \
-	src/verify.o \
-	src/webhook_claim.o \
-	src/webhook_fan_out.o \
-	src/webhook_log.o \
-	src/webhook_message.o \
-	src/webhook_queue.o \
-	src/webhook_report.o \
-	src/webhook_row.o \
-	src/webhook_rules.o \
-	src/webhook_store.o \
-	src/webhook_wake.o \
-	src/worker.o \
-	src/worker_hook.o \
-	src/worker_launcher.o \
-	src/worker_loop.o \
-	src/worker_upkeep.o
+	src/base/json.o \
+	src/base/own_row.o \
+	src/base/own_table.o \
+	src/base/own_table_guard.o \
+	src/base/value.o \
+	src/wake/wake.o \
+	src/event/append_only.o \
+	src/event/event.o \
+	src/event/id.o \
+	src/event/incarnation.o \
+	src/event/lookup.o \
+	src/event/month.o \
+	src/event/organization.o \
+	src/event/owner.o \
+	src/taxonomy/define.o \
+	src/taxonomy/event_type.o \
+	src/taxonomy/suggestion.o \
+	src/taxonomy/taxonomy.o \
+	src/taxonomy/template.o \
+	src/record/actor.o \
+	src/record/message.o \
+	src/record/record.o \
+	src/track/capture.o \
+	src/track/change.o \
+	src/track/change_event.o \
+	src/track/follow_tier.o \
+	src/track/gap.o \
+	src/track/member.o \
+	src/track/plan.o \
+	src/track/preset.o \
+	src/track/preset_generic.o \
+	src/track/preset_rule.o \
+	src/track/row_scan.o \
+	src/track/table_ddl.o \
+	src/track/text.o \
+	src/track/tier.o \
+	src/track/track.o \
+	src/track/tracking.o \
+	src/track/trigger.o \
+	src/feed/entry.o \
+	src/feed/feed.o \
+	src/feed/filter.o \
+	src/feed/list.o \
+	src/feed/page.o \
+	src/feed/scan.o \
+	src/feed/search.o \
+	src/feed/summary.o \
+	src/feed/values.o \
+	src/feed/walk.o \
+	src/stream/backlog.o \
+	src/stream/chain.o \
+	src/stream/head.o \
+	src/stream/progress.o \
+	src/stream/publisher.o \
+	src/stream/replay.o \
+	src/stream/segment.o \
+	src/stream/stream.o \
+	src/stream/trim.o \
+	src/stream/verify.o \
+	src/webhook/claim.o \
+	src/webhook/clock.o \
+	src/webhook/fan_out.o \
+	src/webhook/log.o \
+	src/webhook/message.o \
+	src/webhook/ready.o \
+	src/webhook/report.o \
+	src/webhook/request.o \
+	src/webhook/retry_after.o \
+	src/webhook/rules.o \
+	src/webhook/signature.o \
+	src/webhook/store.o \
+	src/webhook/url.o \
+	src/upkeep/ddl_guard.o \
+	src/upkeep/drop_guard.o \
+	src/upkeep/maintain.o \
+	src/worker/hook.o \
+	src/worker/launcher.o \
+	src/worker/loop.o \
+	src/worker/upkeep.o
 
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql
-EXTRA_CLEAN = $(EXTENSION)--*.sql src/*_data.h tmp_check
+EXTRA_CLEAN = $(EXTENSION)--*.sql src/*/*_data.h tmp_check
 
 # Only what is marked leaves the library; before PostgreSQL 16 the mark is empty.
-PG_CFLAGS = -fvisibility=hidden -Isrc \
+PG_CFLAGS = -fvisibility=hidden \
 	'-DPGDLLEXPORT=__attribute__((visibility("default")))'
+# In PG_CPPFLAGS, because the bitcode is made with these alone; the second folder is
+# where a build outside the tree puts the generated headers.
+PG_CPPFLAGS = -I$(srcdir)/src -Isrc
+
 # The tests, in their order. pg_regress 15 looks into sql/ before test/sql/, so a
 # test must not be named like a part of the install script.
 REGRESS = \
@@ -164,24 +172,30 @@ ifneq ($(shell expr $(MAJORVERSION) '>=' 16),0)
 TEST_OPTS += --expecteddir=.
 endif
 
-$(EXTENSION)--$(EXTVERSION).sql: $(SQL_PARTS:%=sql/%.sql) Makefile
-	cat $(SQL_PARTS:%=sql/%.sql) >$@
+# What follows names its prerequisites by $(srcdir), so that it works outside the tree,
+# too, where the folders of the objects don't exist yet.
+ifdef VPATH
+$(shell mkdir -p $(sort $(dir $(OBJS))))
+endif
 
-$(OBJS): $(wildcard src/*.h) Makefile
+$(EXTENSION)--$(EXTVERSION).sql: $(SQL_PARTS:%=$(srcdir)/sql/%.sql) $(srcdir)/Makefile
+	cat $(SQL_PARTS:%=$(srcdir)/sql/%.sql) >$@
+
+$(OBJS): $(wildcard $(srcdir)/src/*.h $(srcdir)/src/*/*.h) $(srcdir)/Makefile
 
 # The built-in taxonomy as C; a bad row fails here, not at the first event.
-src/taxonomy_data.h: data/taxonomy.tsv scripts/taxonomy-header
-	LC_ALL=C scripts/taxonomy-header data/taxonomy.tsv >$@.new
+src/taxonomy/taxonomy_data.h: $(srcdir)/data/taxonomy.tsv $(srcdir)/scripts/taxonomy-header
+	LC_ALL=C $(srcdir)/scripts/taxonomy-header $(srcdir)/data/taxonomy.tsv >$@.new
 	mv $@.new $@
-src/taxonomy.o src/taxonomy.bc: src/taxonomy_data.h
+src/taxonomy/taxonomy.o src/taxonomy/taxonomy.bc: src/taxonomy/taxonomy_data.h
 
 # The presets of activity.track() as a C string.
-src/preset_data.h: data/presets.json
+src/track/preset_data.h: $(srcdir)/data/presets.json
 	{ echo 'static const char preset_data[] ='; \
-	  sed 's/\\/\\\\/g; s/"/\\"/g; s/.*/"&\\n"/' data/presets.json; \
+	  sed 's/\\/\\\\/g; s/"/\\"/g; s/.*/"&\\n"/' $(srcdir)/data/presets.json; \
 	  echo ';'; } >$@.new
 	mv $@.new $@
-src/preset.o src/preset.bc: src/preset_data.h
+src/track/preset.o src/track/preset.bc: src/track/preset_data.h
 
 # For scripts/check: what a list above holds.
 print-%:

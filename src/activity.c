@@ -4,19 +4,23 @@
  */
 #include "activity.h"
 
-#include "actor.h"
-#include "capture.h"
-#include "event.h"
-#include "gap.h"
-#include "head.h"
-#include "notify.h"
-#include "organization.h"
-#include "publisher.h"
-#include "relation.h"
-#include "taxonomy.h"
-#include "tracking_plan.h"
-#include "worker.h"
-#include "webhook.h"
+#include "miscadmin.h"
+
+#include "record/actor.h"
+#include "event/append_only.h"
+#include "track/capture.h"
+#include "event/event.h"
+#include "track/gap.h"
+#include "stream/head.h"
+#include "record/message.h"
+#include "event/organization.h"
+#include "stream/publisher.h"
+#include "base/own_table.h"
+#include "taxonomy/taxonomy.h"
+#include "track/plan.h"
+#include "wake/wake.h"
+#include "worker/part.h"
+#include "webhook/webhook.h"
 
 PG_MODULE_MAGIC;
 
@@ -31,6 +35,8 @@ _PG_init(void)
 {
 	act_settings_define();
 	act_taxonomy_init();
+	act_event_type_define_init();
+	act_append_only_init();
 	act_relation_init();
 	act_organization_init();
 	act_actor_init();
@@ -42,5 +48,10 @@ _PG_init(void)
 	act_head_init();
 	act_publisher_init();
 	act_worker_init();
+	if (process_shared_preload_libraries_in_progress)
+	{
+		act_worker_hook_init();
+		act_worker_launcher_register();
+	}
 	act_webhook_init();
 }

@@ -13,8 +13,8 @@
 
 #include "utils/guc.h"
 
-#include "actor.h"
-#include "tier.h"
+#include "record/actor.h"
+#include "track/tier.h"
 
 char	   *act_setting_actor_id;
 char	   *act_setting_actor_kind;

@@ -1,0 +1,421 @@
+/*
+ * base/own_table.c
+ *		The extension's own relations: found by name, written one row at a time.
+ *
+ * OIDs are looked up by name, because a dump, pg_upgrade, or DROP and CREATE
+ * EXTENSION change them, and remembered until one of the relations is
+ * invalidated, because the recording path asks for several per event.
+ *
+ * The tables are their owner's, who restores dumps and need not be a superuser;
+ * but we read them without a look at their types, and write them as whoever
+ * records, a superuser or the background worker among them.  So an altered
+ * table is refused before it is touched, and neither triggers nor checks nor
+ * expressions of indexes run.
+ */
+#include "activity.h"
+
+#include <ctype.h>
+
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_partitioned_table.h"
+#include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "storage/lmgr.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+
+#include "base/compat.h"
+#include "base/own_table_guard.h"
+#include "base/own_table.h"
+
+/*
+ * Tables with their columns, which are
+ *
+ *		i int4, l int8, t text, u uuid, z timestamptz, x xid8, j jsonb, b bytea,
+ *		o bool, s pg_snapshot, v interval, a text[], n int8[],
+ *		e four bytes by value (an enum),
+ *
+ * and in capitals if not null; indexes with the numbers of their columns;
+ * sequences.
+ */
+static const struct
+{
+	const char *name;
+	const char *columns;
+}			relations[ACT_REL_COUNT] = {
+	[ACT_REL_EVENT] = {"event", "UZXlIIiitttTJjJ"},
+	[ACT_REL_EVENT_DEFAULT] = {"event_default", "UZXlIIiitttTJjJ"},
+	[ACT_REL_ORGANIZATION] = {"organization", "IT"},
+	[ACT_REL_ORGANIZATION_ID_IDX] = {"organization_id_idx", "21"},
+	[ACT_REL_ORGANIZATION_KEY_IDX] = {"organization_key_idx", "1"},
+	[ACT_REL_ORGANIZATION_KEY] = {"organization_key", NULL},
+	[ACT_REL_ORGANIZATION_TIER] = {"organization_tier", "ILEZ"},
+	[ACT_REL_ORGANIZATION_TIER_PKEY] = {"organization_tier_pkey", "12"},
+	[ACT_REL_ORGANIZATION_TIER_NUMBER] = {"organization_tier_number", NULL},
+	[ACT_REL_FEATURE_OVERRIDE] = {"feature_override", "TE"},
+	[ACT_REL_FEATURE_OVERRIDE_PKEY] = {"feature_override_pkey", "1"},
+	[ACT_REL_INCARNATION] = {"incarnation", "ILLL"},
+	[ACT_REL_SEGMENT] = {"segment", "IIZLLLL"},
+	[ACT_REL_STREAM] = {"stream", "LIIUB"},
+	[ACT_REL_STREAM_ANCHOR] = {"stream_anchor", "ILIB"},
+	[ACT_REL_STREAM_ANCHOR_PKEY] = {"stream_anchor_pkey", "12"},
+	[ACT_REL_EXPIRY] = {"expiry", "IZ"},
+	[ACT_REL_EXPIRY_PKEY] = {"expiry_pkey", "1"},
+	[ACT_REL_PUBLICATION] = {"publication", "LZIISsxu"},
+	[ACT_REL_PUBLICATION_PKEY] = {"publication_pkey", "1"},
+	[ACT_REL_GAP] = {"gap", "UTTTLZt"}
+};
+
+/* InvalidOid: not looked up since the last invalidation. */
+static Oid	oids[ACT_REL_COUNT];
+
+/* The relation that was found to be as it should, until it is invalidated. */
+static Oid	checked[ACT_REL_COUNT];
+
+/* Under debug_discard_caches every look at a catalog invalidates everything. */
+#define CHECKS_MAX 10
+
+/*
+ * Tables that were found to have these columns and plain indexes, each at its
+ * OID modulo the size, until they are invalidated, as a new index does.  While a
+ * table stands here its index list is the one that was checked, so that
+ * ExecOpenIndices(), called next, opens no other.
+ */
+static struct
+{
+	Oid			relid;
+	const char *columns;
+}			tables[128];
+
+static void forget(Datum arg, Oid relid);
+static void check_parent(Relation rel, const char *columns, char strategy,
+						 AttrNumber column);
+static bool has_columns(Relation rel, const char *columns);
+static bool is_of_type(Form_pg_attribute column, char letter);
+pg_noreturn static void refuse(Relation rel);
+
+void
+act_relation_init(void)
+{
+	CacheRegisterRelcacheCallback(forget, (Datum) 0);
+}
+
+/* Relcache callback; InvalidOid means that anything may have changed. */
+static void
+forget(Datum arg, Oid relid)
+{
+	int			place = relid % lengthof(tables);
+
+	if (!OidIsValid(relid))
+		memset(tables, 0, sizeof(tables));
+	else if (tables[place].relid == relid)
+		tables[place].relid = InvalidOid;
+	for (int i = 0; i < ACT_REL_COUNT; i++)
+	{
+		if (!OidIsValid(relid) || oids[i] == relid)
+			oids[i] = InvalidOid;
+		if (!OidIsValid(relid) || checked[i] == relid)
+			checked[i] = InvalidOid;
+	}
+}
+
+Oid
+act_relation_oid(ActRelation which)
+{
+	if (!OidIsValid(oids[which]))
+	{
+		Oid			namespace = get_namespace_oid("_activity", true);
+		Oid			oid = InvalidOid;
+
+		if (OidIsValid(namespace))
+			oid = get_relname_relid(relations[which].name, namespace);
+		if (!OidIsValid(oid))
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_TABLE),
+					 errmsg("extension \"activity\" is not installed in this database"),
+					 errdetail("Relation \"_activity.%s\" does not exist.",
+							   relations[which].name),
+					 errhint("Run CREATE EXTENSION activity CASCADE.")));
+		oids[which] = oid;
+	}
+	return oids[which];
+}
+
+Relation
+act_relation_open(ActRelation which, LOCKMODE lock)
+{
+	Relation	rel = table_open(act_relation_oid(which), lock);
+
+	if (checked[which] == RelationGetRelid(rel))
+		return rel;
+	if (which == ACT_REL_EVENT)
+		check_parent(rel, relations[which].columns, PARTITION_STRATEGY_RANGE,
+					 2);
+	else if (which == ACT_REL_STREAM)
+		check_parent(rel, relations[which].columns, PARTITION_STRATEGY_LIST,
+					 3);
+	else
+		act_relation_check(rel, which);
+	checked[which] = RelationGetRelid(rel);
+	return rel;
+}
+
+Relation
+act_relation_open_index(ActRelation which, Relation table)
+{
+	Relation	index = index_open(act_relation_oid(which), AccessShareLock);
+
+	act_relation_check_index(index, table, relations[which].columns);
+	return index;
+}
+
+Oid
+act_relation_index(ActRelation which, Relation table)
+{
+	Relation	index = act_relation_open_index(which, table);
+	Oid			oid = RelationGetRelid(index);
+
+	index_close(index, NoLock);
+	return oid;
+}
+
+void
+act_relation_check(Relation rel, ActRelation like)
+{
+	act_relation_check_columns(rel, relations[like].columns);
+}
+
+void
+act_relation_check_columns(Relation rel, const char *columns)
+{
+	int			place = RelationGetRelid(rel) % lengthof(tables);
+
+	if (tables[place].relid == RelationGetRelid(rel) &&
+		tables[place].columns == columns)
+		return;
+
+	/* Until nothing was invalidated meanwhile, which might be a new index. */
+	for (int attempt = 0; attempt < CHECKS_MAX; attempt++)
+	{
+		tables[place].relid = RelationGetRelid(rel);
+		tables[place].columns = NULL;
+		if (rel->rd_rel->relkind != RELKIND_RELATION ||
+			!has_columns(rel, columns))
+			refuse(rel);
+		act_planted_check_indexes(rel);
+		if (tables[place].relid == RelationGetRelid(rel))
+		{
+			tables[place].columns = columns;
+			break;
+		}
+	}
+}
+
+/* A parent's bounds are those of one column, by range or by list. */
+static void
+check_parent(Relation rel, const char *columns, char strategy, AttrNumber column)
+{
+	HeapTuple	tuple;
+	Form_pg_partitioned_table key;
+	bool		same;
+
+	if (rel->rd_rel->relkind != RELKIND_PARTITIONED_TABLE ||
+		!has_columns(rel, columns))
+		refuse(rel);
+
+	/* Not by the relcache, which would compute an expression of the key. */
+	tuple = SearchSysCache1(PARTRELID, ObjectIdGetDatum(RelationGetRelid(rel)));
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "table %u has no partition key", RelationGetRelid(rel));
+	key = (Form_pg_partitioned_table) GETSTRUCT(tuple);
+	same = key->partstrat == strategy && key->partnatts == 1 &&
+		key->partattrs.values[0] == column;
+	ReleaseSysCache(tuple);
+	if (!same)
+		refuse(rel);
+}
+
+static bool
+has_columns(Relation rel, const char *columns)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+
+	if (desc->natts != strlen(columns))
+		return false;
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute column = TupleDescAttr(desc, i);
+
+		if (column->attisdropped ||
+			!is_of_type(column, pg_ascii_tolower(columns[i])) ||
+			(isupper((unsigned char) columns[i]) &&
+			 !act_compat_is_not_null(desc, i)))
+			return false;
+	}
+	return true;
+}
+
+static bool
+is_of_type(Form_pg_attribute column, char letter)
+{
+	switch (letter)
+	{
+		case 'i':
+			return column->atttypid == INT4OID;
+		case 'l':
+			return column->atttypid == INT8OID;
+		case 't':
+			return column->atttypid == TEXTOID;
+		case 'u':
+			return column->atttypid == UUIDOID;
+		case 'z':
+			return column->atttypid == TIMESTAMPTZOID;
+		case 'x':
+			return column->atttypid == XID8OID;
+		case 'j':
+			return column->atttypid == JSONBOID;
+		case 'b':
+			return column->atttypid == BYTEAOID;
+		case 'o':
+			return column->atttypid == BOOLOID;
+		case 's':
+			return column->atttypid == PG_SNAPSHOTOID;
+		case 'v':
+			return column->atttypid == INTERVALOID;
+		case 'a':
+			return column->atttypid == TEXTARRAYOID;
+		case 'n':
+			return column->atttypid == INT8ARRAYOID;
+		default:
+			return column->attlen == 4 && column->attbyval;
+	}
+}
+
+void
+act_relation_check_index(Relation index, Relation table, const char *keys)
+{
+	Form_pg_index form = index->rd_index;
+	bool		same = form->indrelid == RelationGetRelid(table) &&
+		index->rd_rel->relam == BTREE_AM_OID &&
+		form->indnkeyatts >= strlen(keys);
+
+	for (int i = 0; same && keys[i] != '\0'; i++)
+		same = form->indkey.values[i] == keys[i] - '0';
+	if (!same)
+		refuse(index);
+}
+
+void
+act_relation_check_target(ResultRelInfo *target)
+{
+	for (int i = 0; i < target->ri_NumIndices; i++)
+		if (target->ri_IndexRelationInfo[i]->ii_Expressions != NIL)
+			refuse(target->ri_IndexRelationDescs[i]);
+}
+
+bool
+act_relation_insert_once(ResultRelInfo *target, TupleTableSlot *slot,
+						 EState *estate)
+{
+	Relation	rel = target->ri_RelationDesc;
+
+	for (;;)
+	{
+		ItemPointerData conflict;
+		uint32		token;
+		bool		lost = false;
+
+		ItemPointerSetInvalid(&slot->tts_tid);
+		if (!act_compat_check_constraints(target, slot, estate, &conflict))
+			return false;
+		token = SpeculativeInsertionLockAcquire(GetCurrentTransactionId());
+		table_tuple_insert_speculative(rel, slot, estate->es_output_cid, 0, NULL,
+									   token);
+		act_compat_insert_index_tuples(target, slot, estate, true, &lost);
+		table_tuple_complete_speculative(rel, slot, token, !lost);
+		SpeculativeInsertionLockRelease(GetCurrentTransactionId());
+		if (!lost)
+			return true;
+	}
+}
+
+static void
+refuse(Relation rel)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("\"_activity.%s\" is not as the extension made it",
+					RelationGetRelationName(rel)),
+			 errhint("Undo what ALTER TABLE, CREATE INDEX or a restore has changed there.")));
+}
+
+void
+act_relation_insert(ActRelation which, Datum *values, bool *nulls)
+{
+	Relation	rel = act_relation_open(which, RowExclusiveLock);
+	EState	   *estate = act_compat_estate(rel);
+	ResultRelInfo *target = makeNode(ResultRelInfo);
+	TupleTableSlot *slot = table_slot_create(rel, &estate->es_tupleTable);
+	int			columns = RelationGetDescr(rel)->natts;
+	bool		pushed = false;
+
+	/* At PRE_COMMIT no snapshot is active; unique indexes want one. */
+	if (!ActiveSnapshotSet())
+	{
+		PushActiveSnapshot(GetTransactionSnapshot());
+		pushed = true;
+	}
+	InitResultRelInfo(target, rel, 1, NULL, 0);
+	ExecOpenIndices(target, false);
+	act_relation_check_target(target);
+
+	memcpy(slot->tts_values, values, columns * sizeof(Datum));
+	memcpy(slot->tts_isnull, nulls, columns * sizeof(bool));
+	ExecStoreVirtualTuple(slot);
+	table_tuple_insert(rel, slot, estate->es_output_cid, 0, NULL);
+	act_compat_insert_index_tuples(target, slot, estate, false, NULL);
+
+	ExecCloseIndices(target);
+	ExecResetTupleTable(estate->es_tupleTable, false);
+	FreeExecutorState(estate);
+	if (pushed)
+		PopActiveSnapshot();
+	table_close(rel, NoLock);
+}
+
+Oid
+act_relation_index_on(Relation rel, int ncolumns, const AttrNumber *columns)
+{
+	List	   *indexes = RelationGetIndexList(rel);
+	Oid			found = InvalidOid;
+	ListCell   *cell;
+
+	foreach(cell, indexes)
+	{
+		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
+		Form_pg_index form = index->rd_index;
+		bool		fits = form->indisvalid &&
+			form->indnkeyatts >= ncolumns &&
+			index->rd_rel->relam == BTREE_AM_OID &&
+			RelationGetIndexPredicate(index) == NIL;
+
+		for (int i = 0; fits && i < ncolumns; i++)
+			fits = form->indkey.values[i] == columns[i];
+		index_close(index, NoLock);
+		if (fits)
+		{
+			found = lfirst_oid(cell);
+			break;
+		}
+	}
+	list_free(indexes);
+	return found;
+}

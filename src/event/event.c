@@ -1,0 +1,469 @@
+/*
+ * event/event.c
+ *		The event row and its only writer.
+ *
+ * Rows go in as COPY puts them in: table_tuple_insert or table_multi_insert,
+ * then ExecInsertIndexTuples.  ExecSimpleRelationInsert would also compile and
+ * check the partition's bounds for each row; here the partition is found from
+ * the same bounds, so a row can't be in the wrong one.
+ *
+ * A bulk change calls us once per row.  Opening the partition and its indexes
+ * each time would cost as much as the insert, so the triggers of a tracked
+ * table open a batch before the statement and close it after.  The rows of a
+ * batch belong to the subtransaction that opened it: they are written before
+ * it ends, and forgotten if it aborts.  In a deeper subtransaction rows are
+ * written at once, because that one may abort alone.
+ */
+#include "activity.h"
+
+#include "access/heapam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "common/hashfn.h"
+#include "executor/executor.h"
+#include "partitioning/partbounds.h"
+#include "partitioning/partdesc.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/numeric.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/xid8.h"
+
+#include "base/compat.h"
+#include "event/event.h"
+#include "event/incarnation.h"
+#include "base/own_table.h"
+#include "wake/wake.h"
+
+/* A batch is written when it has this many rows or bytes. */
+#define BATCH_ROWS 1000
+#define BATCH_BYTES (1024 * 1024)
+
+/* Rows handed to the table at a time; each takes a slot. */
+#define INSERT_ROWS 100
+
+typedef struct Batch
+{
+	SubTransactionId owner;		/* invalid when no batch is open */
+	MemoryContext context;		/* the rows; NULL before the first */
+	HeapTuple	rows[BATCH_ROWS];
+	TimestampTz times[BATCH_ROWS];
+	int			count;
+	Size		bytes;
+} Batch;
+
+/* An open partition, ready to be written to. */
+typedef struct Target
+{
+	Relation	rel;
+	EState	   *estate;
+	ResultRelInfo *info;
+	bool		pushed;			/* a snapshot, to be popped */
+} Target;
+
+static Batch batch;
+
+static void form(const ActEvent *event, Datum *values, bool *nulls);
+static Oid	partition_of(Relation parent, TimestampTz time);
+static Oid	lock_partition(Relation parent, TimestampTz time);
+static void open_target(Target *target, Oid partition, bool speculative);
+static void close_target(Target *target);
+static void insert_one(Target *target, TupleTableSlot *slot);
+static void insert_run(Oid partition, int first, int count);
+static void add_to_batch(Relation parent, TimestampTz time, Datum *values,
+						 bool *nulls);
+static void forget_rows(void);
+static void at_xact(XactEvent event, void *arg);
+static void at_subxact(SubXactEvent event, SubTransactionId mine,
+					   SubTransactionId parent, void *arg);
+
+void
+act_event_init(void)
+{
+	RegisterXactCallback(at_xact, NULL);
+	RegisterSubXactCallback(at_subxact, NULL);
+}
+
+void
+act_event_write(const ActEvent *event)
+{
+	Relation	parent = act_relation_open(ACT_REL_EVENT, RowExclusiveLock);
+	Datum		values[ACT_EVENT_COLUMNS];
+	bool		nulls[ACT_EVENT_COLUMNS];
+
+	form(event, values, nulls);
+	if (batch.owner == GetCurrentSubTransactionId())
+		add_to_batch(parent, event->occurred_at, values, nulls);
+	else
+	{
+		Target		target;
+		TupleTableSlot *slot;
+
+		open_target(&target, lock_partition(parent, event->occurred_at), false);
+		slot = table_slot_create(target.rel, &target.estate->es_tupleTable);
+		memcpy(slot->tts_values, values, sizeof(values));
+		memcpy(slot->tts_isnull, nulls, sizeof(nulls));
+		ExecStoreVirtualTuple(slot);
+		insert_one(&target, slot);
+		close_target(&target);
+	}
+	table_close(parent, NoLock);
+}
+
+bool
+act_event_write_once(const ActEvent *event)
+{
+	Relation	parent = act_relation_open(ACT_REL_EVENT, RowExclusiveLock);
+	Target		target;
+	TupleTableSlot *slot;
+	bool		inserted;
+
+	act_event_flush();
+	open_target(&target, lock_partition(parent, event->occurred_at), true);
+	slot = table_slot_create(target.rel, &target.estate->es_tupleTable);
+	form(event, slot->tts_values, slot->tts_isnull);
+	ExecStoreVirtualTuple(slot);
+	inserted = act_relation_insert_once(target.info, slot, target.estate);
+	close_target(&target);
+	table_close(parent, NoLock);
+	return inserted;
+}
+
+/* A statement within a statement joins the batch that is open. */
+void
+act_event_open_batch(void)
+{
+	if (batch.owner == InvalidSubTransactionId)
+		batch.owner = GetCurrentSubTransactionId();
+}
+
+static void
+add_to_batch(Relation parent, TimestampTz time, Datum *values, bool *nulls)
+{
+	MemoryContext old;
+	HeapTuple	row;
+
+	if (batch.context == NULL)
+		batch.context = AllocSetContextCreate(TopTransactionContext,
+											  "activity batch",
+											  ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(batch.context);
+	row = heap_form_tuple(RelationGetDescr(parent), values, nulls);
+	MemoryContextSwitchTo(old);
+
+	batch.rows[batch.count] = row;
+	batch.times[batch.count] = time;
+	batch.count++;
+	batch.bytes += row->t_len;
+	if (batch.count == BATCH_ROWS || batch.bytes >= BATCH_BYTES)
+		act_event_flush();
+}
+
+void
+act_event_close_batch(void)
+{
+	if (batch.owner != GetCurrentSubTransactionId())
+		return;
+	act_event_flush();
+	batch.owner = InvalidSubTransactionId;
+}
+
+void
+act_event_flush(void)
+{
+	Relation	parent;
+	int			first = 0;
+
+	if (batch.count == 0 || batch.owner != GetCurrentSubTransactionId())
+		return;
+
+	parent = act_relation_open(ACT_REL_EVENT, RowExclusiveLock);
+	while (first < batch.count)
+	{
+		Oid			partition = lock_partition(parent, batch.times[first]);
+		int			end = first + 1;
+
+		while (end < batch.count &&
+			   partition_of(parent, batch.times[end]) == partition)
+			end++;
+		insert_run(partition, first, end - first);
+		first = end;
+	}
+	table_close(parent, NoLock);
+
+	forget_rows();
+}
+
+char *
+act_event_subject_id(Jsonb *subject, int *len)
+{
+	JsonbValue	found;
+
+	if (getKeyJsonValueFromContainer(&subject->root, "id", 2, &found) == NULL)
+		return NULL;
+	if (found.type == jbvString)
+	{
+		*len = found.val.string.len;
+		return found.val.string.val;
+	}
+	if (found.type == jbvNumeric)
+	{
+		char	   *number = DatumGetCString(DirectFunctionCall1(numeric_out,
+																 NumericGetDatum(found.val.numeric)));
+
+		*len = strlen(number);
+		return number;
+	}
+	return NULL;
+}
+
+int32
+act_event_hash(const char *id, int len)
+{
+	uint32		hash = hash_bytes((const unsigned char *) id, len);
+
+	for (int i = len - 1; i >= 0; i--)
+		if (id[i] == ':')
+		{
+			uint32		part = hash_bytes((const unsigned char *) id + i + 1,
+										  len - i - 1);
+
+			return (int32) ((part & 0xffff0000) | (hash & 0x0000ffff));
+		}
+	return (int32) hash;
+}
+
+static void
+form(const ActEvent *event, Datum *values, bool *nulls)
+{
+	int			id_len;
+	char	   *id;
+
+	memset(nulls, false, ACT_EVENT_COLUMNS * sizeof(bool));
+#define PUT(column, datum) (values[(column) - 1] = (datum))
+#define PUT_POINTER(column, pointer) \
+	(nulls[(column) - 1] = (pointer) == NULL, PUT(column, PointerGetDatum(pointer)))
+
+	act_worker_expect();
+	PUT(ACT_EVENT_ID, UUIDPGetDatum(&event->id));
+	PUT(ACT_EVENT_OCCURRED_AT, TimestampTzGetDatum(event->occurred_at));
+	PUT(ACT_EVENT_XID, FullTransactionIdGetDatum(act_incarnation_xid()));
+	PUT(ACT_EVENT_SALT, Int64GetDatum((int64) act_event_id_random()));
+	PUT(ACT_EVENT_ORGANIZATION, Int32GetDatum(event->organization));
+	PUT(ACT_EVENT_TYPE, Int32GetDatum(event->type));
+
+	if (event->actor_id != NULL)
+		PUT(ACT_EVENT_ACTOR_HASH,
+			Int32GetDatum(act_event_hash(VARDATA_ANY(event->actor_id),
+										 VARSIZE_ANY_EXHDR(event->actor_id))));
+	else
+		nulls[ACT_EVENT_ACTOR_HASH - 1] = true;
+	id = act_event_subject_id(event->subject, &id_len);
+	if (id != NULL)
+		PUT(ACT_EVENT_SUBJECT_HASH, Int32GetDatum(act_event_hash(id, id_len)));
+	else
+		nulls[ACT_EVENT_SUBJECT_HASH - 1] = true;
+
+	PUT_POINTER(ACT_EVENT_ACTOR_KIND, event->actor_kind);
+	PUT_POINTER(ACT_EVENT_ACTOR_ID, event->actor_id);
+	PUT_POINTER(ACT_EVENT_ACTOR_NAME, event->actor_name);
+	PUT_POINTER(ACT_EVENT_DESCRIPTION, event->description);
+	PUT_POINTER(ACT_EVENT_SUBJECT, event->subject);
+	PUT_POINTER(ACT_EVENT_METADATA, event->metadata);
+	PUT_POINTER(ACT_EVENT_CONTEXT, event->context);
+#undef PUT_POINTER
+#undef PUT
+}
+
+/*
+ * The partition that takes this time, by the bounds as the parent has them.
+ * The caller's lock on the parent keeps partitions from going away.
+ */
+static Oid
+partition_of(Relation parent, TimestampTz time)
+{
+	PartitionDesc partitions = RelationGetPartitionDesc(parent, true);
+	PartitionBoundInfo bounds = partitions->boundinfo;
+	int			low = -1;		/* the last bound known to be <= time */
+	int			high = partitions->nparts > 0 ? bounds->ndatums - 1 : -1;
+	int			found;
+
+	while (low < high)
+	{
+		int			middle = (low + high + 1) / 2;
+		PartitionRangeDatumKind kind = bounds->kind[middle][0];
+
+		if (kind == PARTITION_RANGE_DATUM_MINVALUE ||
+			(kind == PARTITION_RANGE_DATUM_VALUE &&
+			 DatumGetTimestampTz(bounds->datums[middle][0]) <= time))
+			low = middle;
+		else
+			high = middle - 1;
+	}
+	found = partitions->nparts > 0 && bounds->ndatums > 0 ?
+		bounds->indexes[low + 1] : -1;
+	if (found < 0 && partitions->nparts > 0)
+		found = bounds->default_index;
+	if (found < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_CHECK_VIOLATION),
+				 errmsg("no partition of \"_activity.event\" takes %s",
+						timestamptz_to_str(time)),
+				 errhint("Its default partition was detached; attach it again.")));
+	return partitions->oids[found];
+}
+
+/*
+ * The same, locked.  While we waited for the lock on the default partition, the
+ * month may have got a partition of its own; once we have it, none can.
+ */
+static Oid
+lock_partition(Relation parent, TimestampTz time)
+{
+	Oid			partition = partition_of(parent, time);
+
+	for (;;)
+	{
+		Oid			now;
+
+		LockRelationOid(partition, RowExclusiveLock);
+		now = partition_of(parent, time);
+		if (now == partition)
+			return partition;
+		UnlockRelationOid(partition, RowExclusiveLock);
+		partition = now;
+	}
+}
+
+static void
+open_target(Target *target, Oid partition, bool speculative)
+{
+	target->rel = table_open(partition, NoLock);
+
+	/* Rows are formed for the parent; a partition made by hand may differ. */
+	act_relation_check(target->rel, ACT_REL_EVENT);
+
+	/* At PRE_COMMIT no snapshot is active. */
+	target->pushed = !ActiveSnapshotSet();
+	if (target->pushed)
+		PushActiveSnapshot(GetTransactionSnapshot());
+	target->estate = act_compat_estate(target->rel);
+
+	/* Not by InitResultRelInfo, which copies triggers that never fire here. */
+	target->info = makeNode(ResultRelInfo);
+	target->info->ri_RangeTableIndex = 1;
+	target->info->ri_RelationDesc = target->rel;
+	ExecOpenIndices(target->info, speculative);
+	act_relation_check_target(target->info);
+}
+
+static void
+close_target(Target *target)
+{
+	ExecCloseIndices(target->info);
+	ExecResetTupleTable(target->estate->es_tupleTable, false);
+	FreeExecutorState(target->estate);
+	if (target->pushed)
+		PopActiveSnapshot();
+	table_close(target->rel, NoLock);
+}
+
+static void
+insert_one(Target *target, TupleTableSlot *slot)
+{
+	table_tuple_insert(target->rel, slot, target->estate->es_output_cid, 0,
+					   NULL);
+	act_compat_insert_index_tuples(target->info, slot, target->estate,
+								   false, NULL);
+}
+
+/* Rows [first, first + count) of the batch, which are of one partition. */
+static void
+insert_run(Oid partition, int first, int count)
+{
+	TupleTableSlot *slots[INSERT_ROWS];
+	Target		target;
+	BulkInsertState bulk;
+
+	open_target(&target, partition, false);
+	bulk = count >= INSERT_ROWS ? GetBulkInsertState() : NULL;
+	for (int i = 0; i < Min(count, INSERT_ROWS); i++)
+		slots[i] = table_slot_create(target.rel, &target.estate->es_tupleTable);
+
+	for (int done = 0; done < count;)
+	{
+		int			now = Min(count - done, INSERT_ROWS);
+
+		for (int i = 0; i < now; i++)
+			ExecForceStoreHeapTuple(batch.rows[first + done + i], slots[i],
+									false);
+		if (now == 1)
+			insert_one(&target, slots[0]);
+		else
+		{
+			table_multi_insert(target.rel, slots, now,
+							   target.estate->es_output_cid, 0, bulk);
+			for (int i = 0; i < now; i++)
+			{
+				act_compat_insert_index_tuples(target.info, slots[i],
+											   target.estate, false, NULL);
+				ResetPerTupleExprContext(target.estate);
+			}
+		}
+		done += now;
+	}
+	if (bulk != NULL)
+		FreeBulkInsertState(bulk);
+	close_target(&target);
+}
+
+/* The rows of the batch are written, or belong to what is rolled back. */
+static void
+forget_rows(void)
+{
+	batch.count = 0;
+	batch.bytes = 0;
+	if (batch.context != NULL)
+		MemoryContextReset(batch.context);
+}
+
+static void
+at_xact(XactEvent event, void *arg)
+{
+	switch (event)
+	{
+		case XACT_EVENT_PRE_COMMIT:
+		case XACT_EVENT_PRE_PREPARE:
+			act_event_close_batch();
+			break;
+		case XACT_EVENT_COMMIT:
+		case XACT_EVENT_PREPARE:
+		case XACT_EVENT_ABORT:
+			/* The context goes with the transaction's. */
+			batch.context = NULL;
+			batch.owner = InvalidSubTransactionId;
+			forget_rows();
+			break;
+		default:
+			break;
+	}
+}
+
+static void
+at_subxact(SubXactEvent event, SubTransactionId mine,
+		   SubTransactionId parent, void *arg)
+{
+	if (batch.owner != mine)
+		return;
+	if (event == SUBXACT_EVENT_PRE_COMMIT_SUB)
+		act_event_close_batch();
+	else if (event == SUBXACT_EVENT_ABORT_SUB)
+	{
+		batch.owner = InvalidSubTransactionId;
+		forget_rows();
+	}
+}

@@ -1,0 +1,27 @@
+/*
+ * event/id.h
+ *		Event ids: UUIDv7 whose time is exact to the microsecond.
+ */
+#ifndef ACT_EVENT_ID_H
+#define ACT_EVENT_ID_H
+
+#include "datatype/timestamp.h"
+#include "utils/uuid.h"
+
+/* A new id for this time. */
+extern void act_event_id_make(TimestampTz time, pg_uuid_t *id);
+
+/* The smallest and largest id of a time: bounds for scans by time. */
+extern void act_event_id_lowest(TimestampTz time, pg_uuid_t *id);
+extern void act_event_id_highest(TimestampTz time, pg_uuid_t *id);
+
+/* The time in an id; false unless it is a UUIDv7. */
+extern bool act_event_id_time(const pg_uuid_t *id, TimestampTz *time);
+
+/* 64 random bits from the server's strong source. */
+extern uint64 act_event_id_random(void);
+
+/* The current time, later than every earlier answer in this backend. */
+extern TimestampTz act_event_id_clock(void);
+
+#endif

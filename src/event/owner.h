@@ -1,0 +1,55 @@
+/*
+ * event/owner.h
+ *		How the extension works on its own tables, whoever is logged in.
+ */
+#ifndef ACT_UPKEEP_H
+#define ACT_UPKEEP_H
+
+#include "postgres.h"
+
+typedef struct ActUpkeep
+{
+	Oid			user;			/* to go back to */
+	int			security_context;
+	int			guc_level;
+} ActUpkeep;
+
+/*
+ * Between begin and end the backend is the owner of the events, as restricted
+ * as VACUUM is, with search_path pinned, and waits for no lock longer than a
+ * blink.  begin returns false, and nothing has changed, when another
+ * transaction is at it, or when this one can't: it reads only, or its snapshot
+ * is older than what must be moved.  The right to it is held until the
+ * transaction ends.  An error undoes begin along with the (sub)transaction.
+ */
+extern bool act_upkeep_begin(ActUpkeep *upkeep);
+extern void act_upkeep_end(const ActUpkeep *upkeep);
+
+/*
+ * Runs step in a subtransaction.  Returns 0, or, with everything of it undone,
+ * the SQLSTATE if somebody is in the way: a lock is not available, the table is
+ * in use by this session, other objects depend on it.  Other errors go through.
+ */
+extern int	act_upkeep_attempt(void (*step) (void *), void *argument);
+
+/* Runs SQL, one or more statements, printf-like; the rows that it processed. */
+extern int64 act_upkeep_run(const char *format,...) pg_attribute_printf(1, 2);
+
+/* The same, for the first column of the first row, 8 bytes by value; null is 0. */
+extern int64 act_upkeep_ask(const char *format,...) pg_attribute_printf(1, 2);
+
+/* The OID of a table in _activity; InvalidOid when there is none. */
+extern Oid	act_upkeep_table(const char *name);
+
+/*
+ * SQL for the time before which events are gone by right, once maintain() has
+ * come to the end; keep is SQL for how long they are kept.  In UTC, as months
+ * are (set_for_upkeep).
+ */
+#define ACT_UPKEEP_KEPT_SINCE(keep) "date_trunc('month', now() - " keep ")"
+
+/* What was done, one call each; rows is -1 where none are meant. */
+typedef void (*ActUpkeepReport) (void *state, const char *action,
+								   const char *object, int64 rows);
+
+#endif

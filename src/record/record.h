@@ -1,0 +1,38 @@
+/*
+ * record/record.h
+ *		Recording one event: check, render, attach actor and context, write.
+ */
+#ifndef ACT_RECORD_H
+#define ACT_RECORD_H
+
+#include "event/id.h"
+#include "taxonomy/taxonomy.h"
+
+typedef struct ActHappening
+{
+	const char *organization;	/* the application's id */
+	int			organization_len;
+	int32		type;			/* taxonomy code */
+	Jsonb	   *subject;		/* an object; never NULL */
+	Jsonb	   *metadata;		/* an object, or NULL */
+	text	   *description;	/* NULL: render the type's template */
+	TimestampTz occurred_at;	/* DT_NOBEGIN: now */
+	const pg_uuid_t *id;		/* NULL: make one; else idempotent */
+} ActHappening;
+
+/*
+ * Records it in the current transaction; the id of the event into *id (which
+ * of an event that exists already, if the caller gave that one's id).
+ * Between act_record_open_batch and act_record_close_batch the rows are
+ * computed at once but may be written together; close, any reading function of
+ * ours, and the commit write what is left.
+ */
+extern void act_record(const ActHappening *happening, pg_uuid_t *id);
+
+extern void act_record_open_batch(void);
+extern void act_record_close_batch(void);
+
+/* Write what waits, so that the current command's readers can see it. */
+extern void act_record_flush(void);
+
+#endif

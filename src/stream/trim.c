@@ -1,0 +1,199 @@
+/*
+ * stream/trim.c
+ *		Retention's part of the stream.
+ *
+ * Positions of events that are gone stay until their whole segment can be
+ * dropped: no row is deleted one by one.  What remains of a dropped one is an
+ * anchor for each organization, the position and hash that its stream goes on
+ * from.  An anchor also moves over what is gone at the beginning of a stream,
+ * so that readers don't walk over it each time.
+ *
+ * Both concern only what is gone by right, as _activity.expiry has it: an event
+ * that somebody else removed must be missed by verify() as long as it should be
+ * there, and so its position stays.
+ */
+#include "activity.h"
+
+#include "access/table.h"
+#include "access/xact.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "event/id.h"
+#include "event/lookup.h"
+#include "event/month.h"
+#include "base/own_table_guard.h"
+#include "base/own_table.h"
+#include "stream/stream.h"
+#include "stream/trim.h"
+#include "event/owner.h"
+
+/* Events of the organization from before that time are gone by right. */
+typedef struct Expiry
+{
+	int32		organization;
+	TimestampTz before;
+} Expiry;
+
+static List *read_expiries(void);
+static void move_anchor(ActStreamReader *stream, ActLookup *lookup,
+						const Expiry *expiry);
+static void drop_segments(ActUpkeepReport report, void *state);
+static void drop_segment(void *argument);
+
+void
+act_stream_trim(ActUpkeepReport report, void *state)
+{
+	List	   *expiries;
+	ActStreamReader *stream;
+	ActLookup  *lookup;
+	ListCell   *cell;
+
+	act_planted_check_table("expiry");
+	act_upkeep_run("INSERT INTO _activity.expiry (organization, before)"
+				   " SELECT key, " ACT_UPKEEP_KEPT_SINCE("keep")
+				   " FROM _activity.retention_of WHERE keep IS NOT NULL"
+				   " ON CONFLICT (organization) DO UPDATE SET before = excluded.before"
+				   " WHERE expiry.before < excluded.before");
+	expiries = read_expiries();
+
+	PushActiveSnapshot(GetLatestSnapshot());
+	stream = act_stream_open(GetActiveSnapshot());
+	lookup = act_lookup_open(GetActiveSnapshot());
+	foreach(cell, expiries)
+		move_anchor(stream, lookup, lfirst(cell));
+	act_lookup_close(lookup);
+	act_stream_close(stream);
+	PopActiveSnapshot();
+	CommandCounterIncrement();
+
+	drop_segments(report, state);
+}
+
+static List *
+read_expiries(void)
+{
+	MemoryContext context = CurrentMemoryContext;
+	List	   *list = NIL;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	if (SPI_execute("SELECT organization, before FROM _activity.expiry",
+					false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read what is gone by right");
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		HeapTuple	row = SPI_tuptable->vals[i];
+		TupleDesc	columns = SPI_tuptable->tupdesc;
+		MemoryContext old = MemoryContextSwitchTo(context);
+		Expiry	   *expiry = palloc(sizeof(Expiry));
+		bool		isnull;
+
+		expiry->organization = DatumGetInt32(SPI_getbinval(row, columns, 1,
+														   &isnull));
+		expiry->before = DatumGetTimestampTz(SPI_getbinval(row, columns, 2,
+														   &isnull));
+		list = lappend(list, expiry);
+		MemoryContextSwitchTo(old);
+	}
+	SPI_finish();
+	return list;
+}
+
+/* Over what is gone at the beginning, as far as that reaches. */
+static void
+move_anchor(ActStreamReader *stream, ActLookup *lookup, const Expiry *expiry)
+{
+	int32		organization = expiry->organization;
+	ActStreamRow anchor = {0};
+	ActStreamRow at;
+	TimestampTz time;
+	bool		moved = false;
+	Datum		values[4];
+	bool		nulls[4] = {0};
+	bytea	   *hash;
+
+	(void) act_stream_anchored(stream, organization, &anchor);
+	act_stream_seek(stream, organization, anchor.position);
+	while (act_stream_next(stream, &at) &&
+		   act_event_id_time(&at.id, &time) && time < expiry->before &&
+		   act_lookup_event(lookup, organization, &at.id) == NULL)
+	{
+		CHECK_FOR_INTERRUPTS();
+		anchor = at;
+		moved = true;
+	}
+	if (!moved)
+		return;
+	hash = palloc(VARHDRSZ + sizeof(anchor.hash));
+	SET_VARSIZE(hash, VARHDRSZ + sizeof(anchor.hash));
+	memcpy(VARDATA(hash), anchor.hash, sizeof(anchor.hash));
+	values[0] = Int32GetDatum(organization);
+	values[1] = Int64GetDatum(anchor.position);
+	values[2] = Int32GetDatum(anchor.segment);
+	values[3] = PointerGetDatum(hash);
+	act_relation_insert(ACT_REL_STREAM_ANCHOR, values, nulls);
+	pfree(hash);
+}
+
+/*
+ * A segment's events are not younger than its end, but for those that were
+ * recorded ahead of their time.  So it is looked at closely only when the months
+ * before its end are gone.
+ */
+static void
+drop_segments(ActUpkeepReport report, void *state)
+{
+	List	   *months = act_partition_list();
+	ActStreamReader *stream;
+	const ActSegment *segments;
+	int			count;
+	TimestampTz oldest;
+
+	if (months == NIL)
+		return;
+	oldest = ((ActPartition *) linitial(months))->since;
+	PushActiveSnapshot(GetLatestSnapshot());
+	stream = act_stream_open(GetActiveSnapshot());
+	segments = act_stream_segments(stream, &count);
+	for (int i = 0; i + 1 < count; i++)
+	{
+		char	   *name = psprintf("stream_%d", segments[i].number);
+		int32		number = segments[i].number;
+
+		if (segments[i + 1].started_at > oldest ||
+			!OidIsValid(act_upkeep_table(name)) ||
+			act_upkeep_ask("SELECT count(*) FROM (SELECT FROM _activity.%s s"
+						   " LEFT JOIN _activity.expiry x USING (organization)"
+						   " WHERE CASE WHEN s.id::text ~ '^.{14}7.{4}[89ab]'"
+						   " THEN activity.event_time(s.id) < x.before END IS NOT TRUE"
+						   " OR EXISTS (SELECT FROM _activity.event e"
+						   " WHERE e.organization = s.organization AND e.id = s.id)"
+						   " LIMIT 1) kept", name) > 0)
+			continue;
+		if (act_upkeep_attempt(drop_segment, &number) == 0)
+			report(state, "drop", psprintf("_activity.%s", name), -1);
+		else
+			report(state, "skip", psprintf("_activity.%s is in use", name), -1);
+	}
+	act_stream_close(stream);
+	PopActiveSnapshot();
+}
+
+static void
+drop_segment(void *argument)
+{
+	int32		number = *(int32 *) argument;
+
+	LockRelationOid(act_relation_oid(ACT_REL_STREAM), AccessExclusiveLock);
+	act_planted_check_table("stream_anchor");
+	act_upkeep_run("INSERT INTO _activity.stream_anchor"
+				   " SELECT DISTINCT ON (organization) organization, position, segment, hash"
+				   " FROM _activity.stream_%d ORDER BY organization, position DESC"
+				   " ON CONFLICT DO NOTHING", number);
+	act_upkeep_run("DROP TABLE _activity.stream_%d", number);
+}

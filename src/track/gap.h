@@ -1,0 +1,30 @@
+/*
+ * track/gap.h
+ *		What tracking could not record as it should: warned of and counted.
+ */
+#ifndef ACT_GAP_H
+#define ACT_GAP_H
+
+#include "track/plan.h"
+
+extern void act_gap_init(void);
+
+/*
+ * One change of the table that the rules could not make sense of.  Throws
+ * ERRCODE_ACT_UNKNOWN_STATE if the table is tracked with on_unknown = 'error';
+ * else warns, once a transaction and reason, and counts.
+ */
+extern void act_gap_note(const ActPlan *plan, const char *reason,
+						 const char *hint);
+
+/* One change that was not recorded because activity.capture is off. */
+extern void act_gap_note_silence(const ActPlan *plan);
+
+/* Write the counts of the current statement. */
+extern void act_gap_flush(void);
+
+/* For upkeep, within upkeep.h's begin and end: one row for each day, table and
+ * reason; the rows left of those that had company. */
+extern int64 act_gap_fold(void);
+
+#endif

@@ -1,0 +1,199 @@
+/*
+ * track/member.c
+ *		Who is an active member: asked of the tracked membership tables.
+ *
+ * They are read as their owner reads them, without row-level security, as the
+ * checks of foreign keys do: the answer is one bit about a member whom the
+ * caller has named, and no right on the table is needed for it.
+ */
+#include "activity.h"
+
+#include "track/member.h"
+#include "track/row_scan.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/dependency.h"
+#include "catalog/indexing.h"
+#include "catalog/pg_depend.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_trigger.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+
+PG_FUNCTION_INFO_V1(act_require_member);
+
+static List *tracked_tables(void);
+static Oid	table_of_trigger(Relation pg_trigger, Oid trigger);
+static bool ask_table(Oid relid, const char *organization, const char *member,
+					  bool *asked);
+static bool ask(Relation table, const char *argument, const char *organization,
+				const char *member, bool *asked);
+static bool find_active(const ActRow *row, void *arg);
+
+void
+act_member_require(const char *organization, const char *member)
+{
+	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext,
+												  "activity member",
+												  ALLOCSET_SMALL_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(scratch);
+	bool		asked = false;
+	bool		found = false;
+	ListCell   *cell;
+
+	foreach(cell, tracked_tables())
+	{
+		found = ask_table(lfirst_oid(cell), organization, member, &asked);
+		if (found)
+			break;
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(scratch);
+	if (found)
+		return;
+	if (!asked)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("no table of memberships is tracked"),
+				 errhint("Track it: SELECT * FROM activity.track('memberships', 'membership');")));
+	ereport(ERROR,
+			(errcode(ERRCODE_ACT_NOT_A_MEMBER),
+			 errmsg("\"%s\" is no active member of organization \"%s\"", member,
+					organization)));
+}
+
+/* Tables with a row trigger of ours, partitions left to their parents. */
+static List *
+tracked_tables(void)
+{
+	Relation	pg_depend = table_open(DependRelationId, AccessShareLock);
+	Relation	pg_trigger = table_open(TriggerRelationId, AccessShareLock);
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	List	   *tables = NIL;
+
+	ScanKeyInit(&keys[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(ProcedureRelationId));
+	ScanKeyInit(&keys[1], Anum_pg_depend_refobjid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(act_tracking_plan_function()));
+	scan = systable_beginscan(pg_depend, DependReferenceIndexId, true, NULL, 2,
+							  keys);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_depend depend = (Form_pg_depend) GETSTRUCT(tuple);
+		Oid			relid;
+
+		if (depend->classid != TriggerRelationId)
+			continue;
+		relid = table_of_trigger(pg_trigger, depend->objid);
+		if (OidIsValid(relid))
+			tables = list_append_unique_oid(tables, relid);
+	}
+	systable_endscan(scan);
+	table_close(pg_trigger, AccessShareLock);
+	table_close(pg_depend, AccessShareLock);
+	return tables;
+}
+
+/* InvalidOid for triggers that a partition has from its parent. */
+static Oid
+table_of_trigger(Relation pg_trigger, Oid trigger)
+{
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	Oid			relid = InvalidOid;
+
+	ScanKeyInit(&key, Anum_pg_trigger_oid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(trigger));
+	scan = systable_beginscan(pg_trigger, TriggerOidIndexId, true, NULL, 1, &key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple) &&
+		!OidIsValid(((Form_pg_trigger) GETSTRUCT(tuple))->tgparentid))
+		relid = ((Form_pg_trigger) GETSTRUCT(tuple))->tgrelid;
+	systable_endscan(scan);
+	return relid;
+}
+
+static bool
+ask_table(Oid relid, const char *organization, const char *member, bool *asked)
+{
+	Relation	table = try_table_open(relid, AccessShareLock);
+	Oid			function = act_tracking_plan_function();
+	bool		found = false;
+	Oid			user;
+	int			context;
+	int			i;
+
+	if (table == NULL)
+		return false;
+	GetUserIdAndSecContext(&user, &context);
+	SetUserIdAndSecContext(table->rd_rel->relowner,
+						   context | SECURITY_LOCAL_USERID_CHANGE |
+						   SECURITY_RESTRICTED_OPERATION |
+						   SECURITY_NOFORCE_RLS);
+	for (i = 0; !found && table->trigdesc &&
+		 i < table->trigdesc->numtriggers; i++)
+	{
+		Trigger    *trigger = &table->trigdesc->triggers[i];
+
+		if (trigger->tgfoid == function && trigger->tgnargs == 1)
+			found = ask(table, trigger->tgargs[0], organization, member, asked);
+	}
+	SetUserIdAndSecContext(user, context);
+	table_close(table, AccessShareLock);
+	return found;
+}
+
+static bool
+ask(Relation table, const char *argument, const char *organization,
+	const char *member, bool *asked)
+{
+	ActScanKey	keys[2] = {{"organization", organization}, {"member", member}};
+	Trigger    *trigger = act_row_scan_trigger(table, argument);
+	ActPlan    *plan = act_tracking_plan_hold(table, trigger->tgoid, argument);
+	bool		about_members = strcmp(plan->tracking->category, "membership") == 0 ||
+		strcmp(plan->tracking->category, "member") == 0;
+	bool		found = false;
+
+	act_tracking_plan_release(plan);
+	if (!about_members)
+		return false;
+	*asked = true;
+	act_row_scan(table, argument, keys, 2, find_active, &found);
+	return found;
+}
+
+static bool
+find_active(const ActRow *row, void *arg)
+{
+	bool	   *found = arg;
+	ActPlan    *plan = row->plan;
+	int			i;
+
+	*found = true;
+	for (i = 0; i < plan->nmachines; i++)
+		if (strcmp(plan->machines[i].name, "state") == 0)
+		{
+			const char *state = plan->machines[i].states[act_change_state(row, i)];
+
+			*found = strcmp(state, "active") == 0;
+		}
+	return !*found;
+}
+
+/* _activity.require_member(organization text, member text): throws AC008 */
+PGDLLEXPORT Datum
+act_require_member(PG_FUNCTION_ARGS)
+{
+	act_member_require(text_to_cstring(PG_GETARG_TEXT_PP(0)),
+					   text_to_cstring(PG_GETARG_TEXT_PP(1)));
+	PG_RETURN_VOID();
+}

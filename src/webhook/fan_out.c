@@ -1,0 +1,324 @@
+/*
+ * webhook/fan_out.c
+ *		Deliveries for the events that are being published.
+ *
+ * The publisher asks for every event, so who wants what is kept in memory, per
+ * organization, until an endpoint or an event type changes.  Nothing here waits
+ * for a lock that a claim or a report holds: deliveries are inserted, and one
+ * wake per endpoint, and nothing is updated.
+ */
+#include "activity.h"
+
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/hsearch.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "base/own_table_guard.h"
+#include "taxonomy/taxonomy.h"
+#include "webhook/webhook.h"
+#include "base/own_row.h"
+#include "webhook/store.h"
+
+PG_FUNCTION_INFO_V1(act_webhook_endpoint_changed);
+PG_FUNCTION_INFO_V1(act_webhook_codes);
+
+#define ENDPOINT_KEY 1
+#define ENDPOINT_ORGANIZATION 3
+#define ENDPOINT_EVENT_TYPES 5
+#define ENDPOINT_DISABLED_AT 8
+#define ENDPOINT_DELETED_AT 10
+
+/* Deliveries are written in runs of this many. */
+#define RUN 1000
+
+typedef struct Listener
+{
+	int32		endpoint;
+	bool		everything;
+	int32	   *codes;			/* sorted */
+	int			ncodes;
+	uint64		woken;			/* by this call */
+	struct Listener *next;
+} Listener;
+
+typedef struct Audience
+{
+	int32		organization;	/* hash key */
+	Listener   *first;
+} Audience;
+
+/* NULL: to be read.  What the callbacks compare with stands beside it. */
+static MemoryContext audience_context = NULL;
+static HTAB *audiences = NULL;
+static bool is_stale = true;
+static Oid	endpoint_relid = InvalidOid;
+static Oid	definition_relid = InvalidOid;
+
+typedef struct Run
+{
+	WebhookDelivery *rows;
+	int			count;
+} Run;
+
+static void read_audiences(void);
+static void add_listener(HeapTuple row, TupleDesc desc);
+static void add_codes(Listener *listener, ArrayType *patterns);
+static bool wants(const Listener *listener, int32 type);
+static bool is_about_webhooks(int32 type);
+static int	by_code(const void *a, const void *b);
+static void forget(Datum arg, Oid relid);
+
+void
+act_webhook_fan_out(const ActPublished *events, int count)
+{
+	static uint64 call = 0;
+	Run			run = {NULL, 0};
+	List	   *woken = NIL;
+	TimestampTz now = 0;
+
+	AcceptInvalidationMessages();
+	if (is_stale)
+		read_audiences();
+	if (hash_get_num_entries(audiences) == 0)
+		return;
+
+	call++;
+	for (int i = 0; i < count; i++)
+	{
+		const ActPublished *event = &events[i];
+		Audience   *audience = hash_search(audiences, &event->organization,
+										   HASH_FIND, NULL);
+
+		if (audience == NULL || is_about_webhooks(event->type))
+			continue;
+		for (Listener *to = audience->first; to != NULL; to = to->next)
+		{
+			WebhookDelivery *row;
+
+			if (!wants(to, event->type))
+				continue;
+			if (run.rows == NULL)
+			{
+				run.rows = palloc(sizeof(WebhookDelivery) * RUN);
+				now = act_webhook_clock();
+			}
+			row = &run.rows[run.count++];
+			row->position = event->position;
+			row->created_at = now;
+			row->endpoint = to->endpoint;
+			row->type = event->type;
+			row->event = event->id;
+			row->requested = false;
+			row->body = NULL;
+			if (to->woken != call)
+				woken = lappend_int(woken, to->endpoint);
+			to->woken = call;
+			if (run.count == RUN)
+			{
+				act_store_add_deliveries(run.rows, run.count);
+				run.count = 0;
+			}
+		}
+	}
+	if (run.rows == NULL)
+		return;
+	if (run.count > 0)
+		act_store_add_deliveries(run.rows, run.count);
+	pfree(run.rows);
+	act_store_wake(woken);
+	list_free(woken);
+}
+
+/* Reads all endpoints that are on: a few hundred bytes each. */
+static void
+read_audiences(void)
+{
+	Oid			namespace = get_namespace_oid("_activity", false);
+	HASHCTL		info = {0};
+	ActRowScan	scan;
+	HeapTuple	row;
+
+	if (audience_context == NULL)
+		audience_context = AllocSetContextCreate(TopMemoryContext,
+												 "activity webhook audiences",
+												 ALLOCSET_DEFAULT_SIZES);
+	MemoryContextReset(audience_context);
+	info.keysize = sizeof(int32);
+	info.entrysize = sizeof(Audience);
+	info.hcxt = audience_context;
+	audiences = hash_create("activity webhook audiences", 64, &info,
+							HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	endpoint_relid = get_relname_relid("webhook_endpoint", namespace);
+	definition_relid = get_relname_relid("event_type_definition", namespace);
+
+	/* What changes from here on makes it stale again. */
+	is_stale = false;
+	act_row_begin(&scan, act_row_open("webhook_endpoint", AccessShareLock),
+				  "webhook_endpoint_pkey", 0, NULL);
+	while ((row = act_row_next(&scan)) != NULL)
+		add_listener(row, RelationGetDescr(scan.rel));
+	act_row_end(&scan);
+}
+
+static void
+add_listener(HeapTuple row, TupleDesc desc)
+{
+	MemoryContext old;
+	Listener   *listener;
+	Audience   *audience;
+	bool		found;
+	bool		isnull;
+	Datum		value;
+	int32		organization;
+
+	if (!heap_attisnull(row, ENDPOINT_DISABLED_AT, desc) ||
+		!heap_attisnull(row, ENDPOINT_DELETED_AT, desc))
+		return;
+	old = MemoryContextSwitchTo(audience_context);
+	listener = palloc0(sizeof(Listener));
+	listener->endpoint = DatumGetInt32(heap_getattr(row, ENDPOINT_KEY, desc, &isnull));
+	value = heap_getattr(row, ENDPOINT_EVENT_TYPES, desc, &isnull);
+	listener->everything = isnull;
+	if (!isnull)
+		add_codes(listener, DatumGetArrayTypeP(value));
+
+	organization = DatumGetInt32(heap_getattr(row, ENDPOINT_ORGANIZATION, desc, &isnull));
+	audience = hash_search(audiences, &organization, HASH_ENTER, &found);
+	if (!found)
+		audience->first = NULL;
+	listener->next = audience->first;
+	audience->first = listener;
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * The codes that the patterns mean, as act_taxonomy_match has it; but a pattern
+ * that means nothing (any more) is no error here, or nothing could be published.
+ */
+static void
+add_codes(Listener *listener, ArrayType *patterns)
+{
+	Datum	   *elements;
+	bool	   *nulls;
+	int			count;
+
+	deconstruct_array(patterns, TEXTOID, -1, false, TYPALIGN_INT,
+					  &elements, &nulls, &count);
+	for (int i = 0; i < count; i++)
+	{
+		char	   *pattern = nulls[i] ? pstrdup("") : TextDatumGetCString(elements[i]);
+		int			len = strlen(pattern);
+
+		if (len > 2 && strcmp(pattern + len - 2, ".*") == 0)
+		{
+			pattern[len - 2] = '\0';
+			for (int n = 0; n < act_taxonomy_count(); n++)
+			{
+				const ActEventType *type = act_taxonomy_nth(n);
+
+				if (pg_strcasecmp(type->category, pattern) == 0)
+					act_taxonomy_synonyms(type->code, &listener->codes,
+										  &listener->ncodes);
+			}
+		}
+		else
+		{
+			const ActEventType *type = act_taxonomy_find(pattern, len);
+
+			if (type != NULL)
+				act_taxonomy_synonyms(type->code, &listener->codes,
+									  &listener->ncodes);
+		}
+	}
+	if (listener->ncodes > 1)
+		qsort(listener->codes, listener->ncodes, sizeof(int32), by_code);
+}
+
+static int
+by_code(const void *a, const void *b)
+{
+	int32		x = *(const int32 *) a;
+	int32		y = *(const int32 *) b;
+
+	return x < y ? -1 : x > y;
+}
+
+static bool
+wants(const Listener *listener, int32 type)
+{
+	return listener->everything ||
+		(listener->ncodes > 0 &&
+		 bsearch(&type, listener->codes, listener->ncodes, sizeof(int32),
+				 by_code) != NULL);
+}
+
+/* Else a delivery's outcome would be an event to deliver. */
+static bool
+is_about_webhooks(int32 code)
+{
+	const ActEventType *type = act_taxonomy_get(code);
+
+	return type != NULL && strcmp(type->category, "webhook") == 0;
+}
+
+static void
+forget(Datum arg, Oid relid)
+{
+	if (!OidIsValid(relid) || relid == endpoint_relid || relid == definition_relid)
+		is_stale = true;
+}
+
+void
+act_webhook_init(void)
+{
+	act_store_init();
+	act_planted_own(act_webhook_endpoint_changed);
+	act_publisher_fan_out = act_webhook_fan_out;
+	CacheRegisterRelcacheCallback(forget, (Datum) 0);
+}
+
+/* _activity.webhook_codes(event_types text[]) RETURNS integer[] */
+PGDLLEXPORT Datum
+act_webhook_codes(PG_FUNCTION_ARGS)
+{
+	Listener	listener = {0};
+	Datum	   *codes;
+	int			count = 0;
+
+	if (!PG_ARGISNULL(0))
+		add_codes(&listener, PG_GETARG_ARRAYTYPE_P(0));
+	codes = palloc(sizeof(Datum) * (act_taxonomy_count() + 1));
+	for (int n = 0; n < act_taxonomy_count(); n++)
+	{
+		int32		code = act_taxonomy_nth(n)->code;
+
+		listener.everything = PG_ARGISNULL(0);
+		if (wants(&listener, code) && !is_about_webhooks(code))
+			codes[count++] = Int32GetDatum(code);
+	}
+	PG_RETURN_ARRAYTYPE_P(construct_array(codes, count, INT4OID, 4, true,
+										  TYPALIGN_INT));
+}
+
+/* Statement trigger on webhook_endpoint: every backend reads it anew. */
+PGDLLEXPORT Datum
+act_webhook_endpoint_changed(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		elog(ERROR, "not called as a trigger");
+	CacheInvalidateRelcache(trigger->tg_relation);
+	return PointerGetDatum(NULL);	/* of no row, which is not SQL's null */
+}
