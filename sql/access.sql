@@ -240,7 +240,7 @@ BEGIN
 END
 $$;
 GRANT USAGE, CREATE ON SCHEMA _activity TO @extowner@;
-GRANT SELECT ON _activity.retention_of TO @extowner@;
+GRANT SELECT ON _activity.retention_of, _activity.wanted_index, _activity.missing_index TO @extowner@;
 
 -- What runs with its owner's rights and touches those tables gets the same owner:
 -- in a trusted extension functions belong to a superuser, and a trigger that

@@ -29,10 +29,10 @@ ALTER TABLE _activity.organization_tier ENABLE ALWAYS TRIGGER append_only;
 CREATE FUNCTION _activity.guard_drop() RETURNS event_trigger
 	LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'act_guard_drop';
 COMMENT ON FUNCTION _activity.guard_drop() IS
-	'event trigger: DROP EXTENSION and DROP OWNED without CASCADE destroy no events';
+	'event trigger: DROP EXTENSION, DROP OWNED and DROP TABLE without CASCADE destroy no events, and DROP INDEX none of the extension''s indexes';
 CREATE EVENT TRIGGER activity_guard_drop ON ddl_command_start
-	WHEN TAG IN ('DROP EXTENSION', 'DROP OWNED')
+	WHEN TAG IN ('DROP EXTENSION', 'DROP OWNED', 'DROP TABLE', 'DROP INDEX')
 	EXECUTE FUNCTION _activity.guard_drop();
 ALTER EVENT TRIGGER activity_guard_drop ENABLE ALWAYS;
 COMMENT ON EVENT TRIGGER activity_guard_drop IS
-	'DROP EXTENSION activity without CASCADE is refused while there are events';
+	'events are not dropped without CASCADE, and the extension''s indexes not at all';

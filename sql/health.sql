@@ -22,7 +22,7 @@ SELECT
 	backlog.events AS backlog,
 	CASE WHEN backlog.events > 0
 		THEN clock_timestamp() - greatest(backlog.oldest, backlog.published_at)
-		ELSE interval '0' END AS lag,
+		WHEN backlog.events = 0 THEN interval '0' END AS lag,
 	backlog.published_at AS last_published_at,
 	worker.published AS published,
 	worker.skipped AS skipped_notifications,
@@ -37,8 +37,15 @@ SELECT
 		WHERE inhparent = '_activity.event'::pg_catalog.regclass) AS partitions,
 	(SELECT count(*) FROM pg_catalog.pg_inherits
 		WHERE inhparent = '_activity.stream'::pg_catalog.regclass) AS stream_segments,
-	coalesce((SELECT sum(changes) FROM _activity.gap), 0)::bigint AS tracking_gaps
-FROM _activity.backlog(1000000) backlog
+	coalesce((SELECT sum(changes) FROM _activity.gap), 0)::bigint AS tracking_gaps,
+	broken.problems
+FROM (SELECT coalesce(bool_or(stops), false) AS stop,
+		coalesce(array_agg(problem ORDER BY problem), '{}') AS problems
+	FROM _activity.problem) broken
+LEFT JOIN LATERAL (
+	-- Where the tables can't be read it is not known; OFFSET keeps the condition
+	-- before the call.
+	SELECT * FROM _activity.backlog(1000000) WHERE NOT broken.stop OFFSET 0) backlog ON true
 LEFT JOIN _activity.worker_status() worker ON true
 LEFT JOIN LATERAL (
 	-- Who has recorded and not ended holds this lock; prepared ones have no pid.
@@ -53,4 +60,4 @@ LEFT JOIN LATERAL (
 	  AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
 	ORDER BY since LIMIT 1) holder ON true;
 COMMENT ON VIEW activity.health IS
-	'how publishing is doing: the worker of this database (publishing, failing, waiting for the extension, starting, stopped, or none), how many committed events have no position yet and since when, what went wrong last, the oldest transaction that has recorded and not ended (its events come when it ends; no pid: a prepared one), and the sizes of things';
+	'how publishing is doing: the worker of this database (publishing, failing, waiting for the extension, starting, stopped, or none), how many committed events have no position yet and since when (null: not known, because of problems), what went wrong last, the oldest transaction that has recorded and not ended (its events come when it ends; no pid: a prepared one), the sizes of things, and what is wrong with the tables themselves (problems, empty when nothing is)';

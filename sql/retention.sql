@@ -20,7 +20,7 @@ COMMENT ON FUNCTION _activity.ensure_partitions() IS
 CREATE TABLE _activity.retention_rule (
 	organization text COLLATE "C",
 	tier         activity.tier,
-	keep         interval CHECK (keep > interval '0'),
+	keep         interval CHECK (keep > interval '0' AND keep <= interval '1000 years'),
 	CHECK (num_nonnulls(organization, tier) = 1),
 	UNIQUE (organization),
 	UNIQUE (tier)
@@ -65,6 +65,12 @@ BEGIN
 		RAISE invalid_parameter_value USING
 			MESSAGE = format('events can''t be kept for %s', keep),
 			HINT = 'Give an interval above zero, or null for ever.';
+	END IF;
+	-- now() minus more than some thousands of years is no timestamp.
+	IF keep > interval '1000 years' THEN
+		RAISE invalid_parameter_value USING
+			MESSAGE = 'events can''t be kept for more than 1000 years',
+			HINT = 'Give null to keep them for ever.';
 	END IF;
 END
 $$;

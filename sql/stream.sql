@@ -74,7 +74,9 @@ BEGIN
 	FOREACH name IN ARRAY ARRAY['incarnation', 'segment', 'stream_anchor', 'expiry', 'publication'] LOOP
 		PERFORM pg_catalog.pg_extension_config_dump('_activity.' || name, '');
 	END LOOP;
-	FOREACH name IN ARRAY ARRAY['segment', 'stream', 'stream_anchor'] LOOP
+	-- publication and expiry lose rows by what the extension does itself, without
+	-- a statement of SQL or while the trigger is lifted.
+	FOREACH name IN ARRAY ARRAY['incarnation', 'segment', 'stream', 'stream_anchor', 'expiry', 'publication'] LOOP
 		EXECUTE pg_catalog.format('CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE'
 			' ON _activity.%I FOR EACH STATEMENT EXECUTE FUNCTION _activity.refuse_change()', name);
 		EXECUTE pg_catalog.format('ALTER TABLE _activity.%I ENABLE ALWAYS TRIGGER append_only', name);

@@ -147,4 +147,11 @@ act_compat_estate(Relation rel)
 #define act_compat_is_not_null(desc, i) (TupleDescAttr(desc, i)->attnotnull)
 #endif
 
+/* 17 can ask for a stronger lock as well. */
+#if PG_VERSION_NUM >= 170000
+#define act_compat_lock_held(tag, mode) LockHeldByMe(tag, mode, false)
+#else
+#define act_compat_lock_held(tag, mode) LockHeldByMe(tag, mode)
+#endif
+
 #endif

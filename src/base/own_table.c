@@ -16,6 +16,7 @@
 
 #include <ctype.h>
 
+#include "access/relation.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
@@ -125,6 +126,30 @@ forget(Datum arg, Oid relid)
 		if (!OidIsValid(relid) || checked[i] == relid)
 			checked[i] = InvalidOid;
 	}
+}
+
+const char *
+act_relation_problem(ActRelation which, const char **name)
+{
+	const char *columns = relations[which].columns;
+	const char *problem = NULL;
+	Oid			oid;
+	Relation	rel;
+
+	*name = relations[which].name;
+	oid = get_relname_relid(*name, get_namespace_oid("_activity", false));
+	if (!OidIsValid(oid))
+		return "is missing";
+	if (columns == NULL || isdigit((unsigned char) columns[0]))
+		return NULL;
+	rel = relation_open(oid, AccessShareLock);
+	if (rel->rd_rel->relkind != RELKIND_RELATION &&
+		rel->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
+		problem = "is no table";
+	else if (!has_columns(rel, columns))
+		problem = "has other columns than the extension made";
+	relation_close(rel, AccessShareLock);
+	return problem;
 }
 
 Oid
@@ -248,9 +273,15 @@ has_columns(Relation rel, const char *columns)
 {
 	TupleDesc	desc = RelationGetDescr(rel);
 
-	if (desc->natts != strlen(columns))
+	int			known = strlen(columns);
+
+	/* Who added a column and dropped it again has left a place without a name. */
+	if (desc->natts < known)
 		return false;
-	for (int i = 0; i < desc->natts; i++)
+	for (int i = known; i < desc->natts; i++)
+		if (!TupleDescAttr(desc, i)->attisdropped)
+			return false;
+	for (int i = 0; i < known; i++)
 	{
 		Form_pg_attribute column = TupleDescAttr(desc, i);
 
@@ -358,13 +389,25 @@ refuse(Relation rel)
 }
 
 void
+act_relation_fill(TupleTableSlot *slot, const Datum *values, const bool *nulls,
+				  int columns)
+{
+	int			all = slot->tts_tupleDescriptor->natts;
+
+	Assert(columns <= all);
+	memcpy(slot->tts_values, values, columns * sizeof(Datum));
+	memcpy(slot->tts_isnull, nulls, columns * sizeof(bool));
+	memset(slot->tts_isnull + columns, true, (all - columns) * sizeof(bool));
+	ExecStoreVirtualTuple(slot);
+}
+
+void
 act_relation_insert(ActRelation which, Datum *values, bool *nulls)
 {
 	Relation	rel = act_relation_open(which, RowExclusiveLock);
 	EState	   *estate = act_compat_estate(rel);
 	ResultRelInfo *target = makeNode(ResultRelInfo);
 	TupleTableSlot *slot = table_slot_create(rel, &estate->es_tupleTable);
-	int			columns = RelationGetDescr(rel)->natts;
 	bool		pushed = false;
 
 	/* At PRE_COMMIT no snapshot is active; unique indexes want one. */
@@ -377,9 +420,7 @@ act_relation_insert(ActRelation which, Datum *values, bool *nulls)
 	ExecOpenIndices(target, false);
 	act_relation_check_target(target);
 
-	memcpy(slot->tts_values, values, columns * sizeof(Datum));
-	memcpy(slot->tts_isnull, nulls, columns * sizeof(bool));
-	ExecStoreVirtualTuple(slot);
+	act_relation_fill(slot, values, nulls, strlen(relations[which].columns));
 	table_tuple_insert(rel, slot, estate->es_output_cid, 0, NULL);
 	act_compat_insert_index_tuples(target, slot, estate, false, NULL);
 

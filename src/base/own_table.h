@@ -69,6 +69,16 @@ extern void act_relation_check_target(ResultRelInfo *target);
 extern bool act_relation_insert_once(ResultRelInfo *target, TupleTableSlot *slot,
 									 EState *estate);
 
+/*
+ * Stores a row of so many known columns in a slot of such a table; what stands
+ * behind them was dropped, and is null.
+ */
+extern void act_relation_fill(TupleTableSlot *slot, const Datum *values,
+							  const bool *nulls, int columns);
+
+/* What is wrong with a relation and keeps it from being used; NULL: nothing. */
+extern const char *act_relation_problem(ActRelation which, const char **name);
+
 /* Inserts a row as COPY does, indexes and all; no trigger, no default. */
 extern void act_relation_insert(ActRelation which, Datum *values, bool *nulls);
 

@@ -32,6 +32,7 @@
 #include "catalog/pg_statistic_ext.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
+#include "funcapi.h"
 #include "nodes/nodeFuncs.h"
 #include "rewrite/prs2lock.h"
 #include "utils/array.h"
@@ -42,9 +43,11 @@
 #include "utils/syscache.h"
 
 #include "base/compat.h"
+#include "base/own_table.h"
 #include "base/own_table_guard.h"
 
 PG_FUNCTION_INFO_V1(act_check_tables);
+PG_FUNCTION_INFO_V1(act_table_problems);
 
 /* The functions of triggers that are ours, each named by its own file. */
 #define OURS_MAX 8
@@ -76,6 +79,29 @@ act_check_tables(PG_FUNCTION_ARGS)
 	for (int i = 0; i < count; i++)
 		act_planted_check_table(TextDatumGetCString(names[i]));
 	PG_RETURN_VOID();
+}
+
+/* table_problems() RETURNS TABLE (relation text, problem text) */
+PGDLLEXPORT Datum
+act_table_problems(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+
+	InitMaterializedSRF(fcinfo, 0);
+	for (int i = 0; i < ACT_REL_COUNT; i++)
+	{
+		const char *name;
+		const char *problem = act_relation_problem(i, &name);
+		Datum		values[2];
+		bool		nulls[2] = {false};
+
+		if (problem == NULL)
+			continue;
+		values[0] = CStringGetTextDatum(name);
+		values[1] = CStringGetTextDatum(problem);
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+	return (Datum) 0;
 }
 
 void

@@ -73,6 +73,8 @@ static Oid	lock_partition(Relation parent, TimestampTz time);
 static void open_target(Target *target, Oid partition, bool speculative);
 static void close_target(Target *target);
 static void insert_one(Target *target, TupleTableSlot *slot);
+static HeapTuple form_tuple(TupleDesc desc, const Datum *values,
+							const bool *nulls);
 static void insert_run(Oid partition, int first, int count);
 static void add_to_batch(Relation parent, TimestampTz time, Datum *values,
 						 bool *nulls);
@@ -105,9 +107,7 @@ act_event_write(const ActEvent *event)
 
 		open_target(&target, lock_partition(parent, event->occurred_at), false);
 		slot = table_slot_create(target.rel, &target.estate->es_tupleTable);
-		memcpy(slot->tts_values, values, sizeof(values));
-		memcpy(slot->tts_isnull, nulls, sizeof(nulls));
-		ExecStoreVirtualTuple(slot);
+		act_relation_fill(slot, values, nulls, ACT_EVENT_COLUMNS);
 		insert_one(&target, slot);
 		close_target(&target);
 	}
@@ -118,6 +118,8 @@ bool
 act_event_write_once(const ActEvent *event)
 {
 	Relation	parent = act_relation_open(ACT_REL_EVENT, RowExclusiveLock);
+	Datum		values[ACT_EVENT_COLUMNS];
+	bool		nulls[ACT_EVENT_COLUMNS];
 	Target		target;
 	TupleTableSlot *slot;
 	bool		inserted;
@@ -125,8 +127,8 @@ act_event_write_once(const ActEvent *event)
 	act_event_flush();
 	open_target(&target, lock_partition(parent, event->occurred_at), true);
 	slot = table_slot_create(target.rel, &target.estate->es_tupleTable);
-	form(event, slot->tts_values, slot->tts_isnull);
-	ExecStoreVirtualTuple(slot);
+	form(event, values, nulls);
+	act_relation_fill(slot, values, nulls, ACT_EVENT_COLUMNS);
 	inserted = act_relation_insert_once(target.info, slot, target.estate);
 	close_target(&target);
 	table_close(parent, NoLock);
@@ -152,7 +154,7 @@ add_to_batch(Relation parent, TimestampTz time, Datum *values, bool *nulls)
 											  "activity batch",
 											  ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(batch.context);
-	row = heap_form_tuple(RelationGetDescr(parent), values, nulls);
+	row = form_tuple(RelationGetDescr(parent), values, nulls);
 	MemoryContextSwitchTo(old);
 
 	batch.rows[batch.count] = row;
@@ -161,6 +163,23 @@ add_to_batch(Relation parent, TimestampTz time, Datum *values, bool *nulls)
 	batch.bytes += row->t_len;
 	if (batch.count == BATCH_ROWS || batch.bytes >= BATCH_BYTES)
 		act_event_flush();
+}
+
+/* Columns that were added and dropped stand behind the known ones, and are null. */
+static HeapTuple
+form_tuple(TupleDesc desc, const Datum *values, const bool *nulls)
+{
+	Datum	   *all_values;
+	bool	   *all_nulls;
+
+	if (likely(desc->natts == ACT_EVENT_COLUMNS))
+		return heap_form_tuple(desc, (Datum *) values, (bool *) nulls);
+	all_values = palloc0(desc->natts * sizeof(Datum));
+	all_nulls = palloc(desc->natts * sizeof(bool));
+	memcpy(all_values, values, ACT_EVENT_COLUMNS * sizeof(Datum));
+	memset(all_nulls, true, desc->natts * sizeof(bool));
+	memcpy(all_nulls, nulls, ACT_EVENT_COLUMNS * sizeof(bool));
+	return heap_form_tuple(desc, all_values, all_nulls);
 }
 
 void

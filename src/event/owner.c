@@ -31,6 +31,7 @@
 #include "utils/rel.h"
 #include "utils/resowner.h"
 
+#include "base/compat.h"
 #include "event/event.h"
 #include "event/owner.h"
 
@@ -41,9 +42,35 @@
 /* What of relation _activity.event's lock tag is ours: no column has it. */
 #define LOCK_SUBOBJECT PG_UINT16_MAX
 
+/* Between begin and end. */
+static bool running = false;
+
+static void set_tag(LOCKTAG *tag, Oid event);
+static ErrorData *attempt(void (*step) (void *), void *argument);
 static void execute(const char *format, va_list arguments)
 			pg_attribute_printf(1, 0);
 static void set_for_upkeep(Relation event);
+
+/* The lock that whoever does upkeep holds until the transaction ends. */
+static void
+set_tag(LOCKTAG *tag, Oid event)
+{
+	SET_LOCKTAG_OBJECT(*tag, MyDatabaseId, RelationRelationId, event,
+					   LOCK_SUBOBJECT);
+}
+
+bool
+act_upkeep_is_ours(void)
+{
+	Oid			event = act_upkeep_table("event");
+	LOCKTAG		tag;
+
+	/* An error goes past end, but takes back the restriction and the lock. */
+	if (!running || !InSecurityRestrictedOperation() || !OidIsValid(event))
+		return false;
+	set_tag(&tag, event);
+	return act_compat_lock_held(&tag, ExclusiveLock);
+}
 
 bool
 act_upkeep_begin(ActUpkeep *upkeep)
@@ -55,8 +82,7 @@ act_upkeep_begin(ActUpkeep *upkeep)
 	if (RecoveryInProgress() || XactReadOnly || IsInParallelMode() ||
 		IsolationUsesXactSnapshot() || !OidIsValid(event))
 		return false;
-	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, RelationRelationId, event,
-					   LOCK_SUBOBJECT);
+	set_tag(&tag, event);
 	if (LockAcquire(&tag, ExclusiveLock, false, true) == LOCKACQUIRE_NOT_AVAIL)
 		return false;
 
@@ -70,12 +96,14 @@ act_upkeep_begin(ActUpkeep *upkeep)
 	upkeep->guc_level = NewGUCNestLevel();
 	set_for_upkeep(rel);
 	table_close(rel, NoLock);
+	running = true;
 	return true;
 }
 
 void
 act_upkeep_end(const ActUpkeep *upkeep)
 {
+	running = false;
 	AtEOXact_GUC(false, upkeep->guc_level);
 	SetUserIdAndSecContext(upkeep->user, upkeep->security_context);
 }
@@ -83,9 +111,46 @@ act_upkeep_end(const ActUpkeep *upkeep)
 int
 act_upkeep_attempt(void (*step) (void *), void *argument)
 {
+	ErrorData  *error = attempt(step, argument);
+	int			sqlstate;
+
+	if (error == NULL)
+		return 0;
+	sqlstate = error->sqlerrcode;
+	if (sqlstate != ERRCODE_LOCK_NOT_AVAILABLE &&
+		sqlstate != ERRCODE_OBJECT_IN_USE &&
+		sqlstate != ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST)
+		ReThrowError(error);
+	FreeErrorData(error);
+	return sqlstate;
+}
+
+int
+act_upkeep_try(void (*step) (void *), void *argument, char **message)
+{
+	ErrorData  *error = attempt(step, argument);
+	int			sqlstate;
+
+	if (error == NULL)
+		return 0;
+	sqlstate = error->sqlerrcode;
+	if (sqlstate == ERRCODE_QUERY_CANCELED ||
+		sqlstate == ERRCODE_ASSERT_FAILURE ||
+		ERRCODE_TO_CATEGORY(sqlstate) ==
+		ERRCODE_TO_CATEGORY(ERRCODE_ADMIN_SHUTDOWN))
+		ReThrowError(error);
+	*message = pstrdup(error->message);
+	FreeErrorData(error);
+	return sqlstate;
+}
+
+/* Runs step in a subtransaction; the error, with all of it undone, or NULL. */
+static ErrorData *
+attempt(void (*step) (void *), void *argument)
+{
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
-	volatile int sqlstate = 0;
+	ErrorData  *volatile error = NULL;
 
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(context);
@@ -96,23 +161,15 @@ act_upkeep_attempt(void (*step) (void *), void *argument)
 	}
 	PG_CATCH();
 	{
-		ErrorData  *error;
-
 		MemoryContextSwitchTo(context);
 		error = CopyErrorData();
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
-		sqlstate = error->sqlerrcode;
-		if (sqlstate != ERRCODE_LOCK_NOT_AVAILABLE &&
-			sqlstate != ERRCODE_OBJECT_IN_USE &&
-			sqlstate != ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST)
-			ReThrowError(error);
-		FreeErrorData(error);
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(context);
 	CurrentResourceOwner = owner;
-	return sqlstate;
+	return error;
 }
 
 int64
@@ -191,6 +248,7 @@ set_for_upkeep(Relation event)
 		{"default_table_access_method", "heap"},
 		{"default_tablespace",
 		OidIsValid(tablespace) ? get_tablespace_name(tablespace) : ""},
+		{"client_min_messages", "warning"},
 		{"DateStyle", "ISO, MDY"},
 		{"TimeZone", "UTC"},
 		{"jit", "off"}

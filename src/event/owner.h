@@ -26,11 +26,24 @@ extern bool act_upkeep_begin(ActUpkeep *upkeep);
 extern void act_upkeep_end(const ActUpkeep *upkeep);
 
 /*
+ * Is what happens now done by upkeep?  The guards of the tables ask, because
+ * upkeep makes and drops months by plain DDL.
+ */
+extern bool act_upkeep_is_ours(void);
+
+/*
  * Runs step in a subtransaction.  Returns 0, or, with everything of it undone,
  * the SQLSTATE if somebody is in the way: a lock is not available, the table is
  * in use by this session, other objects depend on it.  Other errors go through.
  */
 extern int	act_upkeep_attempt(void (*step) (void *), void *argument);
+
+/*
+ * The same for what must not stop the rest of upkeep: any error but a cancel or a
+ * shutdown is caught, and its message, palloc'd, returned beside the SQLSTATE.
+ */
+extern int	act_upkeep_try(void (*step) (void *), void *argument,
+						   char **message);
 
 /* Runs SQL, one or more statements, printf-like; the rows that it processed. */
 extern int64 act_upkeep_run(const char *format,...) pg_attribute_printf(1, 2);

@@ -78,6 +78,7 @@ typedef struct Batch
 static bool publishes = false;
 
 static bool take_right(void);
+static void refuse_second_beginning(Snapshot snapshot);
 static int64 publish_batch(Snapshot snapshot, bool *more);
 static int	choose(ActProgress *progress, const ActShot *until,
 				   ActUnpublished *events, int count, int passed, uint64 last,
@@ -167,6 +168,27 @@ take_right(void)
 }
 
 /* Everything palloc'd here goes with the caller's context. */
+/*
+ * Nothing was published yet, says the table that knows; so no event may have a
+ * position.  Or else that table was emptied, and all history would be published
+ * a second time.
+ */
+static void
+refuse_second_beginning(Snapshot snapshot)
+{
+	ActStreamReader *stream = act_stream_open(snapshot);
+	int			count;
+
+	(void) act_stream_segments(stream, &count);
+	act_stream_close(stream);
+	if (count > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("\"_activity.publication\" is empty, but events have been published"),
+				 errdetail("Publishing would begin at the first event again."),
+				 errhint("Restore the table from a backup of the same time as the others.")));
+}
+
 static int64
 publish_batch(Snapshot snapshot, bool *more)
 {
@@ -180,6 +202,8 @@ publish_batch(Snapshot snapshot, bool *more)
 	int			count;
 
 	act_progress_read(snapshot, &progress);
+	if (progress.number == 0)
+		refuse_second_beginning(snapshot);
 	until = progress.target != NULL ? progress.target :
 		act_progress_shot(snapshot);
 	count = act_backlog_find(backlog, &progress, until,
@@ -333,6 +357,8 @@ write_event(Batch *batch, const ActUnpublished *event)
 	slot->tts_values[ACT_STREAM_SEGMENT - 1] = Int32GetDatum(batch->segment.number);
 	slot->tts_values[ACT_STREAM_ID - 1] = UUIDPGetDatum(&published->id);
 	slot->tts_values[ACT_STREAM_HASH - 1] = PointerGetDatum(hash);
+	memset(slot->tts_isnull, true,
+		   slot->tts_tupleDescriptor->natts * sizeof(bool));
 	memset(slot->tts_isnull, false, ACT_STREAM_COLUMNS * sizeof(bool));
 	ExecStoreVirtualTuple(slot);
 	if (batch->sends)

@@ -23,6 +23,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "event/append_only.h"
 #include "event/id.h"
 #include "event/lookup.h"
 #include "event/month.h"
@@ -39,6 +40,7 @@ typedef struct Expiry
 	TimestampTz before;
 } Expiry;
 
+static void note_expiries(void);
 static List *read_expiries(void);
 static void move_anchor(ActStreamReader *stream, ActLookup *lookup,
 						const Expiry *expiry);
@@ -54,11 +56,16 @@ act_stream_trim(ActUpkeepReport report, void *state)
 	ListCell   *cell;
 
 	act_planted_check_table("expiry");
-	act_upkeep_run("INSERT INTO _activity.expiry (organization, before)"
-				   " SELECT key, " ACT_UPKEEP_KEPT_SINCE("keep")
-				   " FROM _activity.retention_of WHERE keep IS NOT NULL"
-				   " ON CONFLICT (organization) DO UPDATE SET before = excluded.before"
-				   " WHERE expiry.before < excluded.before");
+	act_append_only_lift();
+	PG_TRY();
+	{
+		note_expiries();
+	}
+	PG_FINALLY();
+	{
+		act_append_only_restore();
+	}
+	PG_END_TRY();
 	expiries = read_expiries();
 
 	PushActiveSnapshot(GetLatestSnapshot());
@@ -72,6 +79,16 @@ act_stream_trim(ActUpkeepReport report, void *state)
 	CommandCounterIncrement();
 
 	drop_segments(report, state);
+}
+
+static void
+note_expiries(void)
+{
+	act_upkeep_run("INSERT INTO _activity.expiry (organization, before)"
+				   " SELECT key, " ACT_UPKEEP_KEPT_SINCE("keep")
+				   " FROM _activity.retention_of WHERE keep IS NOT NULL"
+				   " ON CONFLICT (organization) DO UPDATE SET before = excluded.before"
+				   " WHERE expiry.before < excluded.before");
 }
 
 static List *

@@ -29,6 +29,7 @@
 PG_FUNCTION_INFO_V1(act_require_member);
 
 static List *tracked_tables(void);
+static bool is_about_members(Relation pg_trigger, HeapTuple trigger);
 static Oid	table_of_trigger(Relation pg_trigger, Oid trigger);
 static bool ask_table(Oid relid, const char *organization, const char *member,
 					  bool *asked);
@@ -68,7 +69,12 @@ act_member_require(const char *organization, const char *member)
 					organization)));
 }
 
-/* Tables with a row trigger of ours, partitions left to their parents. */
+/*
+ * Tables of memberships with a row trigger of ours, partitions left to their
+ * parents.  The category is read from the trigger's argument in the catalog, so
+ * that a table of another category, which somebody may have locked, is not waited
+ * for.
+ */
 static List *
 tracked_tables(void)
 {
@@ -102,6 +108,26 @@ tracked_tables(void)
 	return tables;
 }
 
+/*
+ * A look for the two words, not a reading: whoever says more than the category in
+ * these words is asked once more in ask(), which has the plan.
+ */
+static bool
+is_about_members(Relation pg_trigger, HeapTuple trigger)
+{
+	bool		isnull;
+	Datum		datum = heap_getattr(trigger, Anum_pg_trigger_tgargs,
+									 RelationGetDescr(pg_trigger), &isnull);
+	bytea	   *arguments = isnull ? NULL : DatumGetByteaPP(datum);
+	char	   *text;
+
+	if (arguments == NULL)
+		return false;
+	text = pnstrdup(VARDATA_ANY(arguments), VARSIZE_ANY_EXHDR(arguments));
+	return strstr(text, "\"membership\"") != NULL ||
+		strstr(text, "\"member\"") != NULL;
+}
+
 /* InvalidOid for triggers that a partition has from its parent. */
 static Oid
 table_of_trigger(Relation pg_trigger, Oid trigger)
@@ -116,7 +142,8 @@ table_of_trigger(Relation pg_trigger, Oid trigger)
 	scan = systable_beginscan(pg_trigger, TriggerOidIndexId, true, NULL, 1, &key);
 	tuple = systable_getnext(scan);
 	if (HeapTupleIsValid(tuple) &&
-		!OidIsValid(((Form_pg_trigger) GETSTRUCT(tuple))->tgparentid))
+		!OidIsValid(((Form_pg_trigger) GETSTRUCT(tuple))->tgparentid) &&
+		is_about_members(pg_trigger, tuple))
 		relid = ((Form_pg_trigger) GETSTRUCT(tuple))->tgrelid;
 	systable_endscan(scan);
 	return relid;

@@ -138,6 +138,19 @@ act_tier_parse(const char *name, int len, ActTier *tier)
 	return false;
 }
 
+/* Throws 22023 for a feature that there is none of, so that a slip is no gate. */
+static ActTier
+built_in(const char *feature)
+{
+	for (int i = 0; i < lengthof(features); i++)
+		if (strcmp(features[i].feature, feature) == 0)
+			return features[i].tier;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("there is no feature \"%s\"", feature),
+			 errhint("activity.features lists them.")));
+}
+
 /* The least tier that opens the feature. */
 static ActTier
 needed(const char *feature)
@@ -146,11 +159,7 @@ needed(const char *feature)
 	ScanKeyData key;
 	SysScanDesc scan;
 	HeapTuple	tuple;
-	ActTier		tier = ACT_TIER_ENTERPRISE;
-
-	for (int i = 0; i < lengthof(features); i++)
-		if (strcmp(features[i].feature, feature) == 0)
-			tier = features[i].tier;
+	ActTier		tier = built_in(feature);
 
 	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_TEXTEQ,
 				CStringGetTextDatum(feature));

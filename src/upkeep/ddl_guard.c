@@ -36,6 +36,8 @@
 #include "utils/rel.h"
 
 #include "base/own_table_guard.h"
+#include "event/owner.h"
+#include "upkeep/shape_guard.h"
 
 /* What is put on a table, and the column that says on which. */
 static const struct
@@ -65,7 +67,7 @@ PG_FUNCTION_INFO_V1(act_guard_ddl);
 
 /*
  * guard_ddl() - at the end of every command; throws 55000 for what is put on our
- * tables, and 42501 when somebody else than a superuser changes our functions.
+ * tables or changes their shape, and 42501 when somebody else than a superuser changes our functions.
  */
 PGDLLEXPORT Datum
 act_guard_ddl(PG_FUNCTION_ARGS)
@@ -76,11 +78,11 @@ act_guard_ddl(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("guard_ddl() is an event trigger function")));
-	if (creating_extension || IsBinaryUpgrade || !OidIsValid(private))
+	if (creating_extension || IsBinaryUpgrade || act_upkeep_is_ours())
 		PG_RETURN_NULL();
 
 	SPI_connect();
-	if (SPI_execute("SELECT d.classid, d.objid"
+	if (SPI_execute("SELECT d.classid, d.objid, d.command"
 					" FROM pg_catalog.pg_event_trigger_ddl_commands() d"
 					" WHERE d.objid OPERATOR(pg_catalog.<>) 0"
 					" AND d.command_tag OPERATOR(pg_catalog.<>) 'COMMENT'",
@@ -93,11 +95,14 @@ act_guard_ddl(PG_FUNCTION_ARGS)
 		bool		isnull;
 		Oid			catalog = DatumGetObjectId(SPI_getbinval(row, desc, 1, &isnull));
 		Oid			object = DatumGetObjectId(SPI_getbinval(row, desc, 2, &isnull));
+		Datum		command = SPI_getbinval(row, desc, 3, &isnull);
 
 		if (catalog == ProcedureRelationId)
 			check_function(object, private);
-		else
+		else if (OidIsValid(private))
 			check_relation(relation_of(catalog, object), private);
+		act_shape_check((const CollectedCommand *) DatumGetPointer(command),
+						catalog, object);
 	}
 	SPI_finish();
 	PG_RETURN_NULL();

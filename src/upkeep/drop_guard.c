@@ -1,6 +1,7 @@
 /*
  * upkeep/drop_guard.c
- *		DROP EXTENSION and DROP OWNED without CASCADE refuse to destroy events.
+ *		DROP EXTENSION, DROP OWNED and DROP TABLE without CASCADE refuse to destroy
+ *		events, and DROP INDEX takes none of the extension's.
  *
  * The monthly partitions are no members of the extension (partition.c says
  * why), and the server drops partitions along with their parent without asking
@@ -20,16 +21,21 @@
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "nodes/value.h"
+#include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 
 #include "base/compat.h"
+#include "event/owner.h"
+#include "upkeep/shape_guard.h"
 
 static bool may_drop_extension(DropStmt *statement);
 static bool may_drop_owned(DropOwnedStmt *statement, Oid event);
+static void check_drop(DropStmt *statement);
 static bool has_rows(Oid relid);
 
 PG_FUNCTION_INFO_V1(act_guard_drop);
@@ -53,9 +59,12 @@ act_guard_drop(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("guard_drop() is an event trigger function")));
 
+	if (creating_extension || IsBinaryUpgrade || act_upkeep_is_ours())
+		PG_RETURN_NULL();
 	event = get_relname_relid("event", get_namespace_oid("_activity", false));
 	if (IsA(data->parsetree, DropStmt))
 	{
+		check_drop((DropStmt *) data->parsetree);
 		if (!may_drop_extension((DropStmt *) data->parsetree))
 			PG_RETURN_NULL();
 	}
@@ -76,6 +85,41 @@ act_guard_drop(PG_FUNCTION_ARGS)
 					 errhint("Use DROP ... CASCADE to destroy them, too.")));
 	}
 	PG_RETURN_NULL();
+}
+
+/*
+ * Throws for an index of the extension, and for a month or a segment that has
+ * rows, unless CASCADE was said.  Members of the extension the server protects.
+ */
+static void
+check_drop(DropStmt *statement)
+{
+	ListCell   *cell;
+
+	if (statement->removeType == OBJECT_INDEX)
+		act_shape_check_drop_index(statement);
+	if (statement->removeType != OBJECT_TABLE ||
+		statement->behavior == DROP_CASCADE)
+		return;
+	foreach(cell, statement->objects)
+	{
+		RangeVar   *name = makeRangeVarFromNameList(lfirst(cell));
+		Oid			relid = RangeVarGetRelid(name, NoLock, true);
+
+		if (!OidIsValid(relid) || !act_shape_is_own(relid) ||
+			get_rel_relkind(relid) != RELKIND_RELATION ||
+			!act_compat_owns_relation(relid, GetUserId()))
+			continue;
+		LockRelationOid(relid, AccessExclusiveLock);
+		if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)) &&
+			has_rows(relid))
+			ereport(ERROR,
+					(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+					 errmsg("cannot drop table \"%s\" because it holds rows of extension \"activity\"",
+							get_rel_name(relid)),
+					 errdetail("activity.verify() would miss them ever after."),
+					 errhint("activity.set_retention() lets events go; DROP TABLE ... CASCADE destroys them.")));
+	}
 }
 
 /*

@@ -32,6 +32,7 @@
 #include "event/append_only.h"
 #include "track/gap.h"
 #include "upkeep/maintain.h"
+#include "upkeep/remake.h"
 #include "event/month.h"
 #include "base/own_table_guard.h"
 #include "stream/trim.h"
@@ -170,6 +171,7 @@ act_maintain(TimestampTz since, int64 max_rows, ActUpkeepReport report,
 		report(state, "skip", "another transaction is at it", -1);
 		return;
 	}
+	act_remake_indexes(report, state);
 	maintenance.partitions = act_partition_list();
 	if (act_upkeep_ask("SELECT count(*) FROM _activity.retention_rule"
 					   " WHERE keep IS NOT NULL") > 0)

@@ -55,9 +55,10 @@ static MemoryContext loop_context;
 static int	failures_in_row = 0;
 static bool was_busy = false;	/* somebody else was publishing */
 static int	busy_in_row = 0;
-static TimestampTz maintain_at = 0;
+static TimestampTz maintained_at = 0;	/* upkeep was started last */
 
 static void take_slot(int number);
+static TimestampTz maintenance_due(void);
 static bool work(void);
 static bool publish(bool *more, bool *busy);
 static void note_failure(ErrorData *error);
@@ -137,6 +138,14 @@ take_slot(int number)
 	LWLockRelease(act_worker_shared->lock);
 }
 
+/* From the interval as it is now, which a reload may have changed meanwhile. */
+static TimestampTz
+maintenance_due(void)
+{
+	return TimestampTzPlusMilliseconds(maintained_at,
+									   (int64) act_setting_maintain_interval * 1000);
+}
+
 /* Publishes until nothing is left; false if it failed, which has been noted. */
 static bool
 work(void)
@@ -156,10 +165,9 @@ work(void)
 		}
 		if (pg_atomic_read_u32(&slot->state) == ACT_WORKER_PUBLISHING &&
 			act_setting_maintain_interval > 0 &&
-			GetCurrentTimestamp() >= maintain_at)
+			GetCurrentTimestamp() >= maintenance_due())
 		{
-			maintain_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-													  (int64) act_setting_maintain_interval * 1000);
+			maintained_at = GetCurrentTimestamp();
 			act_worker_start_upkeep(slot - act_worker_shared->slots);
 		}
 		done = true;
@@ -291,9 +299,9 @@ rest(bool failed, TimestampTz began)
 			return;
 		(void) pgstat_report_stat(true);
 	}
-	if (act_setting_maintain_interval > 0 && maintain_at != 0)
+	if (act_setting_maintain_interval > 0 && maintained_at != 0)
 		timeout = Max(1, Min(timeout, TimestampDifferenceMilliseconds(GetCurrentTimestamp(),
-																	  maintain_at)));
+																	  maintenance_due())));
 	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 					 timeout, PG_WAIT_EXTENSION);
 }

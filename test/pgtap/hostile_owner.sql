@@ -1,7 +1,7 @@
 -- Who owns the extension without being a superuser owns its tables, and yet gets
 -- no code of his run by others, and no value read as what it is not.
 \set ON_ERROR_STOP 1
-SELECT plan(127);
+SELECT plan(149);
 DROP EXTENSION activity CASCADE;
 CREATE ROLE regress_activity_owner;
 SELECT lives_ok(format('GRANT CREATE ON DATABASE %I TO regress_activity_owner', current_database()));
@@ -88,11 +88,36 @@ FROM (VALUES
 	  CREATE RULE evil AS ON INSERT TO trap.gap DO ALSO SELECT trap.spring(''rule'');
 	  ALTER TABLE _activity.gap RENAME TO former; ALTER TABLE trap.gap SET SCHEMA _activity')
 ) AS more (ddl);
+SELECT throws_ok(ddl, '55000', NULL, 'refused: ' || regexp_replace(ddl, '\s+', ' ', 'g'))
+FROM (VALUES
+	('ALTER TABLE _activity.retention_rule ADD CONSTRAINT own CHECK (keep > interval ''1 day'')'),
+	('ALTER TABLE _activity.event ADD COLUMN x integer'),
+	('ALTER TABLE _activity.event DROP COLUMN salt'),
+	('ALTER TABLE _activity.event RENAME COLUMN salt TO pepper'),
+	('ALTER TABLE _activity.event ALTER COLUMN salt TYPE text'),
+	('ALTER TABLE _activity.event ALTER COLUMN subject DROP NOT NULL'),
+	('ALTER TABLE _activity.event RENAME TO former'),
+	('ALTER TABLE _activity.event SET SCHEMA trap'),
+	('ALTER TABLE _activity.event DETACH PARTITION _activity.event_default'),
+	('ALTER TABLE _activity.event_default SET UNLOGGED'),
+	('ALTER TABLE _activity.stream_1 SET UNLOGGED'),
+	('ALTER TABLE _activity.organization SET UNLOGGED'),
+	('ALTER TABLE _activity.stream_1 RENAME TO former'),
+	('ALTER TABLE _activity.publication DROP CONSTRAINT publication_pkey'),
+	('ALTER INDEX _activity.organization_id_idx RENAME TO former'),
+	('ALTER SEQUENCE _activity.organization_key RESTART'),
+	('DROP INDEX _activity.organization_id_idx'),
+	('DROP INDEX _activity.stream_1_key'),
+	('DROP INDEX _activity.event_default_xid'),
+	('DROP INDEX _activity.webhook_state_busy'),
+	('CREATE UNIQUE INDEX ON _activity.event_default (actor_id)')
+) AS shapes (ddl);
+SELECT throws_ok('DROP TABLE _activity.stream_1', '2BP01', NULL, 'nor is a table with rows dropped');
+SELECT throws_ok('TRUNCATE _activity.publication', 'AC005', NULL, 'what was published is not forgotten');
 SELECT lives_ok(ddl, 'allowed: ' || ddl)
 FROM (VALUES
 	('CREATE INDEX own ON _activity.event_default (actor_id) WHERE organization > 7'),
 	('CREATE STATISTICS trap.own ON organization, type FROM _activity.event_default'),
-	('ALTER TABLE _activity.retention_rule ADD CONSTRAINT own CHECK (keep > interval ''1 day'')'),
 	('CREATE TABLE trap.own (id integer PRIMARY KEY, other integer REFERENCES trap.own)'),
 	('CREATE FUNCTION trap.own() RETURNS void LANGUAGE sql AS ''SELECT'''),
 	('GRANT EXECUTE ON FUNCTION activity.set_retention(text, interval) TO regress_activity_owner')
@@ -120,6 +145,7 @@ SELECT lives_ok('ALTER FUNCTION activity.set_retention(text, interval) COST 101'
 
 -- What is there nevertheless does not run.
 ALTER EVENT TRIGGER activity_guard_ddl DISABLE;
+ALTER EVENT TRIGGER activity_guard_drop DISABLE;
 
 -- Runs the owner's DDL, then what a superuser or the worker does, and takes
 -- both back.

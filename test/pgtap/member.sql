@@ -1,7 +1,7 @@
 -- A viewer is an active member by the tracked tables, or sees nothing.
 \set ON_ERROR_STOP 1
 BEGIN;
-SELECT plan(20);
+SELECT plan(23);
 SET LOCAL client_min_messages = error;
 SELECT activity.set_tier('o', 'premium');
 SELECT activity.set_tier('p', 'premium');
@@ -71,6 +71,16 @@ RESET ROLE;
 DO $$BEGIN PERFORM activity.untrack(t.tracked) FROM activity.tracked t; END$$;
 SELECT is(sees('u1'), '55000', 'untracked');
 SELECT is((SELECT count(*) FROM activity.tracked), 0::bigint);
+
+-- No lock is asked for on tables of other categories, which may be locked.
+CREATE TABLE c (id integer PRIMARY KEY, org_id text, amount integer);
+DO $$BEGIN PERFORM track('c', 'credit', columns => '{"organization": "org_id"}'); PERFORM track('m', 'membership', columns => '{"member": "who"}'); END$$;
+SELECT is(sees('u1'), 'yes', 'beside a table of another category');
+SELECT is((SELECT count(*) FROM pg_locks WHERE pid = pg_backend_pid() AND relation = 'c'::regclass AND mode = 'AccessShareLock'), 0::bigint,
+	'which was not locked');
+
+-- A feature that does not exist opens nothing by its tier.
+SELECT throws_ok($$SELECT _activity.require_feature('fed', 'o')$$, '22023', 'there is no feature "fed"', 'a slip is told');
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -2,7 +2,7 @@
 -- tier's, or for ever; whole months are dropped, not deleted.
 \set ON_ERROR_STOP 1
 BEGIN;
-SELECT plan(25);
+SELECT plan(27);
 
 CREATE FUNCTION pg_temp.name_of(t timestamptz) RETURNS text LANGUAGE sql
 	RETURN to_char(t AT TIME ZONE 'UTC', '"_activity.event_"YYYY"_"MM');
@@ -16,6 +16,10 @@ CREATE FUNCTION pg_temp.kept(wanted text) RETURNS bigint LANGUAGE sql
 	RETURN (SELECT count(*) FROM _activity.event e
 		JOIN _activity.organization o ON o.key = e.organization WHERE o.id = wanted);
 
+SELECT throws_ok($$ SELECT activity.set_retention('o1', '9999 years') $$,
+	'22023', 'events can''t be kept for more than 1000 years', 'so long is for ever');
+SELECT throws_ok($$ SELECT activity.set_retention('free'::activity.tier, '1000 years 1 day') $$,
+	'22023', NULL, 'for tiers, too');
 SELECT throws_ok($$ SELECT activity.set_retention('premium', '1 year') $$,
 	'22023', 'there is no organization "premium"', 'a tier is not taken for an organization');
 SELECT throws_ok($$ SELECT activity.set_retention('', '1 year') $$, '22023');

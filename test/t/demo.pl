@@ -34,6 +34,14 @@ foreach my $time ('first', 'second')
 
 my ($pid) = slurp_file("$folder/server/data/postmaster.pid") =~ /^(\d+)/;
 ok(runs($pid), 'the server goes on running');
+
+# A server that somebody else ended is no reason not to clean up.
+kill 'KILL', $pid;
+PostgreSQL::Test::Utils::system_log('true') until !runs($pid);
+command_ok([ 'scripts/demo', 'stop' ], 'the demo can be stopped when its server is gone');
+ok(!-e $folder, 'which removes its folder');
+ok(IPC::Run::run([ 'scripts/demo', '-i' ], '<', \'', '>', \my $again, '2>', \my $said), 'it starts again');
+($pid) = slurp_file("$folder/server/data/postmaster.pid") =~ /^(\d+)/;
 command_ok([ 'scripts/demo', 'stop' ], 'the demo can be stopped');
 ok(!runs($pid), 'its server is gone');
 ok(!-e $folder, 'its folder is gone');

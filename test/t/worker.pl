@@ -86,9 +86,19 @@ $node->poll_query_until('postgres',
 cmp_ok($node->safe_psql('postgres', 'SELECT wakeups FROM activity.health'), '<=', $wakeups + 2,
 	'it sleeps while nothing is recorded');
 
+# Upkeep asked for more often, by a reload, does not wait for the old interval.
+$node->safe_psql('postgres', q{SELECT activity.maintain()});
+my $month = $node->safe_psql('postgres', q{SELECT max(inhrelid::regclass::text) FROM pg_inherits WHERE inhparent = '_activity.event'::regclass AND inhrelid::regclass::text ~ '_\d+$'});
+$node->safe_psql('postgres', "DROP TABLE $month");
+$node->append_conf('postgresql.conf', "activity.maintain_interval = 1\n");
+$node->reload;
+ok($node->poll_query_until('postgres', "SELECT to_regclass('$month') IS NOT NULL"), 'a shorter interval counts at once');
+$node->append_conf('postgresql.conf', "activity.maintain_interval = 3600\n");
+$node->reload;
+
 # A failure, and the way back.
 my $offset = -s $node->logfile;
-$node->safe_psql('postgres', 'DROP INDEX _activity.stream_1_key');
+$node->safe_psql('postgres', 'ALTER EVENT TRIGGER activity_guard_drop DISABLE; DROP INDEX _activity.stream_1_key');
 $node->safe_psql('postgres', $record);
 ok($node->poll_query_until('postgres', q{SELECT worker = 'failing' AND failures > 1 FROM activity.health}), 'it fails');
 like($node->safe_psql('postgres', 'SELECT last_error FROM activity.health'), qr/has lost its index/, 'and says why');

@@ -1,0 +1,62 @@
+-- What somebody broke while the guards were off shows in health, does not spread,
+-- and heals.
+\set ON_ERROR_STOP 1
+SELECT plan(22);
+SELECT activity.set_tier('org', 'enterprise');
+SELECT activity.record('org', 'credit.charge', '{"amount": 1}');
+SELECT activity.publish();
+SELECT is((SELECT problems FROM activity.health), '{}', 'nothing is wrong');
+ALTER EVENT TRIGGER activity_guard_ddl DISABLE;
+ALTER EVENT TRIGGER activity_guard_drop DISABLE;
+SELECT is((SELECT cardinality(problems) FROM activity.health), 2, 'guards that are off are told');
+
+-- A column that was added and dropped.
+ALTER TABLE _activity.event ADD COLUMN x integer;
+SELECT throws_ok($$SELECT activity.record('org', 'credit.charge', '{"amount": 2}')$$, '55000', NULL, 'a column too many stops recording');
+SELECT ok((SELECT problems::text ~ '_activity.event.{2,4} has other columns' FROM activity.health), 'which health tells');
+ALTER TABLE _activity.event DROP COLUMN x;
+ALTER TABLE _activity.stream ADD COLUMN x integer;
+ALTER TABLE _activity.stream DROP COLUMN x;
+ALTER TABLE _activity.publication ADD COLUMN x text;
+ALTER TABLE _activity.publication DROP COLUMN x;
+SELECT lives_ok($$SELECT activity.record('org', 'credit.charge', '{"amount": 2}')$$, 'dropped again, recording goes on');
+SELECT lives_ok($$SELECT activity.record('org', 'credit.charge', '{"amount": 3}', occurred_at => '1999-01-01')$$, 'in the default partition, too');
+CREATE TABLE members (id integer PRIMARY KEY, organization_id text, user_id text, status text);
+SELECT count(*) FROM activity.track('members', 'membership');
+SELECT lives_ok($$INSERT INTO members SELECT g, 'org', 'u' || g, 'active' FROM generate_series(1, 300) g$$, 'so do batches');
+SELECT is(activity.publish(), 302::bigint, 'publishing, too');
+SELECT is((SELECT count(*) FROM activity.feed('org', page_size => 200)), 200::bigint, 'and the feed');
+SELECT is_empty($$SELECT * FROM activity.verify('org')$$, 'and the proof');
+
+-- Indexes that are gone.
+SELECT format('DROP INDEX _activity.%I', name) FROM _activity.wanted_index \gexec
+SELECT is((SELECT count(*) FROM _activity.missing_index), (SELECT count(*) FROM _activity.wanted_index), 'all are missing');
+SELECT throws_ok($$SELECT activity.publish()$$, '55000', NULL, 'publishing stops');
+SELECT ok((SELECT problems::text ~ 'event_default_xid' FROM activity.health), 'health tells which');
+SELECT is((SELECT backlog FROM activity.health), NULL, 'and does not pretend to know the backlog');
+SELECT cmp_ok((SELECT count(*) FROM activity.maintain() WHERE action = 'make' AND object ~ '_(key|idx|xid|type|actor|subject)$'), '>', 10::bigint, 'maintain() makes them');
+SELECT is((SELECT count(*) FROM _activity.missing_index), 0::bigint, 'all of them');
+SELECT activity.record('org', 'credit.charge', '{"amount": 4}');
+SELECT is(activity.publish(), 1::bigint, 'and all goes on');
+
+-- One that can't be made stops nothing else.
+DROP INDEX _activity.event_default_key, _activity.event_default_xid;
+ALTER TABLE _activity.event_default DISABLE TRIGGER append_only;
+INSERT INTO _activity.event_default SELECT * FROM _activity.event_default LIMIT 1;
+SELECT is((SELECT string_agg(action, ' ' ORDER BY action) FROM activity.maintain() WHERE object ~ 'event_default_(key|xid)'),
+	'make skip', 'one index is made, the other one is reported');
+DELETE FROM _activity.event_default WHERE ctid = (SELECT max(ctid) FROM _activity.event_default);
+ALTER TABLE _activity.event_default ENABLE ALWAYS TRIGGER append_only;
+SELECT count(*) FROM activity.maintain();
+SELECT is((SELECT count(*) FROM _activity.missing_index), 0::bigint, 'and made when nothing is in the way');
+ALTER TABLE _activity.organization SET UNLOGGED;
+SELECT ok((SELECT problems::text ~ 'organization.{2,4} is unlogged' FROM activity.health), 'an unlogged table is told');
+
+-- History is not published a second time.
+ALTER TABLE _activity.publication DISABLE TRIGGER append_only;
+TRUNCATE _activity.publication;
+SELECT throws_ok($$SELECT activity.publish()$$, '55000', '"_activity.publication" is empty, but events have been published', 'no second beginning');
+INSERT INTO _activity.stream (position, organization, segment, id, hash)
+SELECT position + 1000, organization, segment, id, hash FROM _activity.stream ORDER BY position LIMIT 1;
+SELECT ok((SELECT string_agg(problem, ' ') ~ 'at another position' FROM activity.verify('org')), 'an event at two positions is found');
+SELECT * FROM finish();
