@@ -16,6 +16,7 @@ OBJS = \
 	src/activity.o \
 	src/settings.o \
 	src/base/json.o \
+	src/base/json_print.o \
 	src/base/own_row.o \
 	src/base/own_table.o \
 	src/base/own_table_guard.o \
@@ -185,9 +186,13 @@ $(EXTENSION)--$(EXTVERSION).sql: $(SQL_PARTS:%=$(srcdir)/sql/%.sql) $(srcdir)/Ma
 
 $(OBJS): $(wildcard $(srcdir)/src/*.h $(srcdir)/src/*/*.h) $(srcdir)/Makefile
 
+# What applications record, and what the extension records of itself; codes are
+# numbered through, so the first file is complete.
+TAXONOMY = $(srcdir)/data/taxonomy.tsv $(srcdir)/data/taxonomy-own.tsv
+
 # The built-in taxonomy as C; a bad row fails here, not at the first event.
-src/taxonomy/taxonomy_data.h: $(srcdir)/data/taxonomy.tsv $(srcdir)/scripts/taxonomy-header
-	LC_ALL=C $(srcdir)/scripts/taxonomy-header $(srcdir)/data/taxonomy.tsv >$@.new
+src/taxonomy/taxonomy_data.h: $(TAXONOMY) $(srcdir)/scripts/taxonomy-header
+	LC_ALL=C $(srcdir)/scripts/taxonomy-header $(TAXONOMY) >$@.new
 	mv $@.new $@
 src/taxonomy/taxonomy.o src/taxonomy/taxonomy.bc: src/taxonomy/taxonomy_data.h
 

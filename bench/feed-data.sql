@@ -62,8 +62,8 @@ BEGIN
 	PERFORM setseed(month / 24.0);
 	EXECUTE format('TRUNCATE _activity.%I', name);
 	EXECUTE format($sql$
-		INSERT INTO _activity.%I
-		SELECT activity.event_id(t), t, '3'::xid8, 1, organization, type,
+		INSERT INTO _activity.%I (id, occurred_at, xid, salt, organization, type, actor_hash, subject_hash, actor_kind, actor_id, actor_name, description, subject, metadata, context)
+		SELECT activity.event_id(t), t, '3'::xid8, gen_random_uuid(), organization, type,
 			   hashtext(actor), hashtext(subject), 'user', actor, 'Person ' || actor,
 			   'Something with ' || subject || ' was done by ' || actor,
 			   jsonb_build_object('kind', 'thing', 'id', subject, 'name', 'Thing ' || subject),
@@ -95,5 +95,6 @@ BEGIN
 	EXECUTE format('CREATE INDEX ON _activity.%I (organization, type, id)', name);
 	EXECUTE format('CREATE INDEX ON _activity.%I (organization, actor_hash, id)', name);
 	EXECUTE format('CREATE INDEX ON _activity.%I (organization, subject_hash, id)', name);
+	EXECUTE format('CREATE INDEX ON _activity.%I (organization, on_behalf_of_hash, id) WHERE on_behalf_of_hash IS NOT NULL', name);
 END
 $$;

@@ -61,6 +61,7 @@ BEGIN
 			   relname
 		FROM pg_index JOIN pg_class c ON c.oid = indexrelid
 		WHERE indrelid = '_activity.event_default'::regclass
+		  AND indpred IS NULL -- these events go into no partial index
 	LOOP
 		IF i.indexrelid = without THEN
 			CONTINUE;
@@ -104,24 +105,24 @@ CALL bench.add_log('plpgsql_row');
 CREATE FUNCTION plpgsql_row.record() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
 	IF TG_OP = 'INSERT' THEN
-		INSERT INTO plpgsql_row.log VALUES (
-			activity.event_id(), clock_timestamp(), pg_current_xact_id(), 0,
+		INSERT INTO plpgsql_row.log (id, occurred_at, xid, salt, organization, type, actor_hash, subject_hash, actor_kind, actor_id, actor_name, description, subject, metadata, context) VALUES (
+			activity.event_id(), clock_timestamp(), pg_current_xact_id(), '00000000-0000-0000-0000-000000000000',
 			hashtext(NEW.organization_id) & 65535, 8, hashtext('user_1'),
 			hashtext(NEW.user_id), 'user', 'user_1', NULL, 'Member joined',
 			jsonb_build_object('kind', 'member', 'id', NEW.user_id, 'role', NEW.role,
 				'status', NEW.status),
 			NULL, '{"database_role": "postgres"}');
 	ELSIF TG_OP = 'DELETE' THEN
-		INSERT INTO plpgsql_row.log VALUES (
-			activity.event_id(), clock_timestamp(), pg_current_xact_id(), 0,
+		INSERT INTO plpgsql_row.log (id, occurred_at, xid, salt, organization, type, actor_hash, subject_hash, actor_kind, actor_id, actor_name, description, subject, metadata, context) VALUES (
+			activity.event_id(), clock_timestamp(), pg_current_xact_id(), '00000000-0000-0000-0000-000000000000',
 			hashtext(OLD.organization_id) & 65535, 12, hashtext('user_1'),
 			hashtext(OLD.user_id), 'user', 'user_1', NULL, 'Member was removed',
 			jsonb_build_object('kind', 'member', 'id', OLD.user_id, 'role', OLD.role,
 				'status', OLD.status),
 			NULL, '{"database_role": "postgres"}');
 	ELSIF OLD.role IS DISTINCT FROM NEW.role OR OLD.status IS DISTINCT FROM NEW.status THEN
-		INSERT INTO plpgsql_row.log VALUES (
-			activity.event_id(), clock_timestamp(), pg_current_xact_id(), 0,
+		INSERT INTO plpgsql_row.log (id, occurred_at, xid, salt, organization, type, actor_hash, subject_hash, actor_kind, actor_id, actor_name, description, subject, metadata, context) VALUES (
+			activity.event_id(), clock_timestamp(), pg_current_xact_id(), '00000000-0000-0000-0000-000000000000',
 			hashtext(NEW.organization_id) & 65535, 9, hashtext('user_1'),
 			hashtext(NEW.user_id), 'user', 'user_1', NULL, 'Member role changed',
 			jsonb_build_object('kind', 'member', 'id', NEW.user_id, 'role', NEW.role,
@@ -139,8 +140,8 @@ CALL bench.add_log('plpgsql_statement');
 CREATE FUNCTION plpgsql_statement.record() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
 	IF TG_OP = 'INSERT' THEN
-		INSERT INTO plpgsql_statement.log
-		SELECT activity.event_id(), clock_timestamp(), pg_current_xact_id(), 0,
+		INSERT INTO plpgsql_statement.log (id, occurred_at, xid, salt, organization, type, actor_hash, subject_hash, actor_kind, actor_id, actor_name, description, subject, metadata, context)
+		SELECT activity.event_id(), clock_timestamp(), pg_current_xact_id(), '00000000-0000-0000-0000-000000000000',
 			hashtext(n.organization_id) & 65535, 8, hashtext('user_1'),
 			hashtext(n.user_id), 'user', 'user_1', NULL, 'Member joined',
 			jsonb_build_object('kind', 'member', 'id', n.user_id, 'role', n.role,
@@ -148,8 +149,8 @@ BEGIN
 			NULL, '{"database_role": "postgres"}'
 		FROM new_rows n;
 	ELSIF TG_OP = 'DELETE' THEN
-		INSERT INTO plpgsql_statement.log
-		SELECT activity.event_id(), clock_timestamp(), pg_current_xact_id(), 0,
+		INSERT INTO plpgsql_statement.log (id, occurred_at, xid, salt, organization, type, actor_hash, subject_hash, actor_kind, actor_id, actor_name, description, subject, metadata, context)
+		SELECT activity.event_id(), clock_timestamp(), pg_current_xact_id(), '00000000-0000-0000-0000-000000000000',
 			hashtext(o.organization_id) & 65535, 12, hashtext('user_1'),
 			hashtext(o.user_id), 'user', 'user_1', NULL, 'Member was removed',
 			jsonb_build_object('kind', 'member', 'id', o.user_id, 'role', o.role,
@@ -157,8 +158,8 @@ BEGIN
 			NULL, '{"database_role": "postgres"}'
 		FROM old_rows o;
 	ELSE
-		INSERT INTO plpgsql_statement.log
-		SELECT activity.event_id(), clock_timestamp(), pg_current_xact_id(), 0,
+		INSERT INTO plpgsql_statement.log (id, occurred_at, xid, salt, organization, type, actor_hash, subject_hash, actor_kind, actor_id, actor_name, description, subject, metadata, context)
+		SELECT activity.event_id(), clock_timestamp(), pg_current_xact_id(), '00000000-0000-0000-0000-000000000000',
 			hashtext(n.organization_id) & 65535, 9, hashtext('user_1'),
 			hashtext(n.user_id), 'user', 'user_1', NULL, 'Member role changed',
 			jsonb_build_object('kind', 'member', 'id', n.user_id, 'role', n.role,
@@ -252,7 +253,7 @@ BEGIN
 	ELSE
 		entry.whole_row := hstore(NEW.*);
 	END IF;
-	INSERT INTO hstore_audit.log VALUES (entry.*);
+	INSERT INTO hstore_audit.log (id, occurred_at, xid, salt, organization, type, actor_hash, subject_hash, actor_kind, actor_id, actor_name, description, subject, metadata, context) VALUES (entry.*);
 	RETURN NULL;
 END
 $$;
@@ -293,6 +294,7 @@ SELECT format('CALL bench.add_floor(%L, %L, %L)',
 			  replace(relname, 'event_default_', ''), indexrelid::regclass)
 FROM pg_index JOIN pg_class c ON c.oid = indexrelid
 WHERE indrelid = '_activity.event_default'::regclass
+		  AND indpred IS NULL -- these events go into no partial index
 ORDER BY indexrelid
 \o
 \gexec

@@ -31,12 +31,13 @@ CREATE FUNCTION activity.set_actor(
 	id      text,
 	kind    text  DEFAULT 'user',
 	name    text  DEFAULT NULL,
-	context jsonb DEFAULT NULL
+	context jsonb DEFAULT NULL,
+	on_behalf_of jsonb DEFAULT NULL
 ) RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'act_set_actor';
-COMMENT ON FUNCTION activity.set_actor(text, text, text, jsonb) IS
-	'names who acts, for the rest of the transaction (a null id: the system); context is a JSON object recorded with every event; the same as SET LOCAL of activity.actor_id, actor_kind, actor_name and context';
+COMMENT ON FUNCTION activity.set_actor(text, text, text, jsonb, jsonb) IS
+	'names who acts, for the rest of the transaction (a null id: the system); context is a JSON object recorded with every event; on_behalf_of is whom the actor acts for, {"kind", "id", "name"}, null for nobody; the same as SET LOCAL of activity.actor_id, actor_kind, actor_name, context, on_behalf_of_id, on_behalf_of_kind and on_behalf_of_name; errors: 22023 for an on_behalf_of without id';
 
 CREATE FUNCTION activity.channel(organization text) RETURNS text
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE

@@ -25,7 +25,8 @@ CREATE TABLE _activity.segment (
 	system_identifier bigint      NOT NULL, -- who publishes: when any of
 	timeline          bigint      NOT NULL, -- these changes, history may have
 	database          bigint      NOT NULL, -- forked and an epoch begins
-	relation          bigint      NOT NULL
+	relation          bigint      NOT NULL,
+	format            integer     NOT NULL  -- of its digests (chain.c)
 );
 
 -- Bare, as event is and for the same reason; the partitions stream_<segment>
@@ -96,7 +97,7 @@ CREATE FUNCTION activity.replay(organization text, cursor text DEFAULT NULL,
 RETURNS TABLE ("position" bigint, cursor text, id uuid, occurred_at timestamptz,
 	event_type activity.event_type, actor_kind text, actor_id text, actor_name text,
 	subject_kind text, subject_id text, subject jsonb, metadata jsonb,
-	description text, context jsonb)
+	description text, context jsonb, on_behalf_of jsonb, recorded_at timestamptz)
 LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 500
 AS 'MODULE_PATHNAME', 'act_replay';
 COMMENT ON FUNCTION activity.replay(text, text, text[], integer, text) IS

@@ -42,6 +42,7 @@ CREATE TABLE _activity.feature_override (
 --   (organization, type, id)          filter by event type
 --   (organization, actor_hash, id)    filter by actor
 --   (organization, subject_hash, id)  filter by subject
+--   (organization, on_behalf_of_hash, id)  the same; only of events that have one
 --   (xid)                             what was recorded since the last publishing
 -- id is a UUIDv7 that holds occurred_at to the microsecond, so ordering by id is
 -- ordering by time, and an id alone tells its partition.
@@ -49,18 +50,22 @@ CREATE TABLE _activity.event (
 	id           uuid        NOT NULL,
 	occurred_at  timestamptz NOT NULL,
 	xid          xid8        NOT NULL, -- the recording transaction (incarnation.c)
-	salt         bigint,               -- 8 random bytes; gone after redaction
+	salt         uuid,                 -- 16 random bytes; gone after redaction
+	recorded_at  timestamptz,          -- null: at occurred_at; else it was an import
 	organization integer     NOT NULL,
 	type         integer     NOT NULL, -- the taxonomy's code
 	actor_hash   integer,              -- of actor_id; null: the system
 	subject_hash integer,              -- of subject->>'id'; null: no id
+	on_behalf_of_hash integer,         -- of on_behalf_of->>'id'; null: for nobody
 	actor_kind   text        COLLATE "C",
 	actor_id     text        COLLATE "C",
 	actor_name   text        COLLATE "C",
 	description  text        NOT NULL COLLATE "C",
 	subject      jsonb       NOT NULL,
 	metadata     jsonb,
-	context      jsonb       NOT NULL
+	context      jsonb       NOT NULL,
+	on_behalf_of jsonb,                -- {"kind", "id", "name"}
+	commitment   bytea                 -- sha256(salt, personal part), once that was redacted
 ) PARTITION BY RANGE (occurred_at);
 
 -- Takes what no monthly partition takes, so that a row never fails for want of
@@ -75,6 +80,9 @@ CREATE INDEX event_default_actor
 	ON _activity.event_default (organization, actor_hash, id);
 CREATE INDEX event_default_subject
 	ON _activity.event_default (organization, subject_hash, id);
+CREATE INDEX event_default_behalf
+	ON _activity.event_default (organization, on_behalf_of_hash, id)
+	WHERE on_behalf_of_hash IS NOT NULL;
 CREATE INDEX event_default_xid
 	ON _activity.event_default (xid);
 

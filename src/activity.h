@@ -43,6 +43,9 @@ typedef enum ActNotify
 extern char *act_setting_actor_id;
 extern char *act_setting_actor_kind;
 extern char *act_setting_actor_name;
+extern char *act_setting_on_behalf_of_id;
+extern char *act_setting_on_behalf_of_kind;
+extern char *act_setting_on_behalf_of_name;
 extern char *act_setting_context;
 extern bool act_setting_capture;
 extern int	act_setting_notify;			/* ActNotify */

@@ -19,6 +19,9 @@
 char	   *act_setting_actor_id;
 char	   *act_setting_actor_kind;
 char	   *act_setting_actor_name;
+char	   *act_setting_on_behalf_of_id;
+char	   *act_setting_on_behalf_of_kind;
+char	   *act_setting_on_behalf_of_name;
 char	   *act_setting_context;
 bool		act_setting_capture = true;
 int			act_setting_notify = ACT_NOTIFY_BOTH;
@@ -36,6 +39,7 @@ int			act_setting_webhook_retention = 90 * 24 * 60;
 char	   *act_setting_gateway_url;
 int			act_setting_clock_offset = 0;
 
+static void define_actor_settings(void);
 static void define_webhook_settings(void);
 static bool check_ports(char **value, void **extra, GucSource source);
 
@@ -73,23 +77,7 @@ static void define_worker_settings(void);
 void
 act_settings_define(void)
 {
-	DefineCustomStringVariable("activity.actor_id",
-							   "Id of the actor of what is recorded.",
-							   "Usually set by activity.set_actor() or SET LOCAL.",
-							   &act_setting_actor_id, "",
-							   PGC_USERSET, 0, NULL, NULL, NULL);
-	DefineCustomStringVariable("activity.actor_kind",
-							   "Kind of the actor, such as user or api_key.",
-							   NULL, &act_setting_actor_kind, "",
-							   PGC_USERSET, 0, NULL, NULL, NULL);
-	DefineCustomStringVariable("activity.actor_name",
-							   "Name of the actor as people know it.",
-							   NULL, &act_setting_actor_name, "",
-							   PGC_USERSET, 0, NULL, NULL, NULL);
-	DefineCustomStringVariable("activity.context",
-							   "Where it came from: a JSON object.",
-							   NULL, &act_setting_context, "",
-							   PGC_USERSET, 0, check_context, NULL, NULL);
+	define_actor_settings();
 	DefineCustomBoolVariable("activity.capture",
 							 "Whether tracked tables record their changes.",
 							 "Turn it off for a bulk load; that is recorded.",
@@ -120,6 +108,41 @@ act_settings_define(void)
 	define_worker_settings();
 	define_webhook_settings();
 	MarkGUCPrefixReserved("activity");
+}
+
+static void
+define_actor_settings(void)
+{
+	DefineCustomStringVariable("activity.actor_id",
+							   "Id of the actor of what is recorded.",
+							   "Usually set by activity.set_actor() or SET LOCAL.",
+							   &act_setting_actor_id, "",
+							   PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable("activity.actor_kind",
+							   "Kind of the actor, such as user or api_key.",
+							   NULL, &act_setting_actor_kind, "",
+							   PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable("activity.actor_name",
+							   "Name of the actor as people know it.",
+							   NULL, &act_setting_actor_name, "",
+							   PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable("activity.on_behalf_of_id",
+							   "Id of whom the actor acts for.",
+							   "Such as the customer for whom a supporter works.",
+							   &act_setting_on_behalf_of_id, "",
+							   PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable("activity.on_behalf_of_kind",
+							   "Kind of whom the actor acts for, such as user.",
+							   NULL, &act_setting_on_behalf_of_kind, "",
+							   PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable("activity.on_behalf_of_name",
+							   "Name of whom the actor acts for.",
+							   NULL, &act_setting_on_behalf_of_name, "",
+							   PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable("activity.context",
+							   "Where it came from: a JSON object.",
+							   NULL, &act_setting_context, "",
+							   PGC_USERSET, 0, check_context, NULL, NULL);
 }
 
 static void

@@ -41,9 +41,9 @@ PG_FUNCTION_INFO_V1(floor_record);
 #define OCCURRED_AT 1
 #define XID 2
 #define SALT 3
-#define ORGANIZATION 4
-#define SUBJECT_HASH 7
-#define COLUMNS 15
+#define ORGANIZATION 5
+#define SUBJECT_HASH 8
+#define COLUMNS 19
 
 /* Columns of the measured table, from 1. */
 #define ITS_ORGANIZATION 2
@@ -195,6 +195,7 @@ floor_record(PG_FUNCTION_ARGS)
 	ResultRelInfo *info;
 	TupleTableSlot *slot;
 	pg_uuid_t	id;
+	pg_uuid_t	salt;
 	TimestampTz now;
 
 	if (operation == 1 && same_column(data, ITS_ROLE) &&
@@ -217,7 +218,13 @@ floor_record(PG_FUNCTION_ARGS)
 	slot->tts_values[ID] = UUIDPGetDatum(&id);
 	slot->tts_values[OCCURRED_AT] = TimestampTzGetDatum(now);
 	slot->tts_values[XID] = FullTransactionIdGetDatum(GetTopFullTransactionId());
-	slot->tts_values[SALT] = Int64GetDatum((int64) pg_prng_uint64(&pg_global_prng_state));
+	for (int i = 0; i < 2; i++)
+	{
+		uint64		random = pg_prng_uint64(&pg_global_prng_state);
+
+		memcpy(salt.data + 8 * i, &random, 8);
+	}
+	slot->tts_values[SALT] = UUIDPGetDatum(&salt);
 	slot->tts_values[ORGANIZATION] =
 		Int32GetDatum(hash_of(data, ITS_ORGANIZATION) & 0xffff);
 	slot->tts_values[SUBJECT_HASH] = Int32GetDatum(hash_of(data, ITS_USER));

@@ -52,8 +52,8 @@ static const struct
 	const char *name;
 	const char *columns;
 }			relations[ACT_REL_COUNT] = {
-	[ACT_REL_EVENT] = {"event", "UZXlIIiitttTJjJ"},
-	[ACT_REL_EVENT_DEFAULT] = {"event_default", "UZXlIIiitttTJjJ"},
+	[ACT_REL_EVENT] = {"event", "UZXuzIIiiitttTJjJjb"},
+	[ACT_REL_EVENT_DEFAULT] = {"event_default", "UZXuzIIiiitttTJjJjb"},
 	[ACT_REL_ORGANIZATION] = {"organization", "IT"},
 	[ACT_REL_ORGANIZATION_ID_IDX] = {"organization_id_idx", "21"},
 	[ACT_REL_ORGANIZATION_KEY_IDX] = {"organization_key_idx", "1"},
@@ -64,7 +64,7 @@ static const struct
 	[ACT_REL_FEATURE_OVERRIDE] = {"feature_override", "TE"},
 	[ACT_REL_FEATURE_OVERRIDE_PKEY] = {"feature_override_pkey", "1"},
 	[ACT_REL_INCARNATION] = {"incarnation", "ILLL"},
-	[ACT_REL_SEGMENT] = {"segment", "IIZLLLL"},
+	[ACT_REL_SEGMENT] = {"segment", "IIZLLLLI"},
 	[ACT_REL_STREAM] = {"stream", "LIIUB"},
 	[ACT_REL_STREAM_ANCHOR] = {"stream_anchor", "ILIB"},
 	[ACT_REL_STREAM_ANCHOR_PKEY] = {"stream_anchor_pkey", "12"},

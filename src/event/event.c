@@ -22,6 +22,8 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "common/hashfn.h"
+#include "catalog/index.h"
+#include "catalog/pg_index.h"
 #include "executor/executor.h"
 #include "partitioning/partbounds.h"
 #include "partitioning/partdesc.h"
@@ -31,6 +33,7 @@
 #include "utils/numeric.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 #include "utils/xid8.h"
 
 #include "base/compat.h"
@@ -54,6 +57,7 @@ typedef struct Batch
 	TimestampTz times[BATCH_ROWS];
 	int			count;
 	Size		bytes;
+	bool		behalf;			/* some row has somebody on whose behalf it is */
 } Batch;
 
 /* An open partition, ready to be written to. */
@@ -67,10 +71,15 @@ typedef struct Target
 
 static Batch batch;
 
-static void form(const ActEvent *event, Datum *values, bool *nulls);
+static void form(const ActEvent *event, pg_uuid_t *salt, Datum *values,
+				 bool *nulls);
 static Oid	partition_of(Relation parent, TimestampTz time);
 static Oid	lock_partition(Relation parent, TimestampTz time);
-static void open_target(Target *target, Oid partition, bool speculative);
+static void open_target(Target *target, Oid partition, bool speculative,
+						bool behalf);
+static void open_most_indexes(ResultRelInfo *info, bool speculative);
+static Oid	behalf_index(Relation rel);
+static bool is_behalf_index(Oid index, Relation rel);
 static void close_target(Target *target);
 static void insert_one(Target *target, TupleTableSlot *slot);
 static HeapTuple form_tuple(TupleDesc desc, const Datum *values,
@@ -96,8 +105,9 @@ act_event_write(const ActEvent *event)
 	Relation	parent = act_relation_open(ACT_REL_EVENT, RowExclusiveLock);
 	Datum		values[ACT_EVENT_COLUMNS];
 	bool		nulls[ACT_EVENT_COLUMNS];
+	pg_uuid_t	salt;
 
-	form(event, values, nulls);
+	form(event, &salt, values, nulls);
 	if (batch.owner == GetCurrentSubTransactionId())
 		add_to_batch(parent, event->occurred_at, values, nulls);
 	else
@@ -105,7 +115,8 @@ act_event_write(const ActEvent *event)
 		Target		target;
 		TupleTableSlot *slot;
 
-		open_target(&target, lock_partition(parent, event->occurred_at), false);
+		open_target(&target, lock_partition(parent, event->occurred_at), false,
+					event->on_behalf_of != NULL);
 		slot = table_slot_create(target.rel, &target.estate->es_tupleTable);
 		act_relation_fill(slot, values, nulls, ACT_EVENT_COLUMNS);
 		insert_one(&target, slot);
@@ -120,14 +131,16 @@ act_event_write_once(const ActEvent *event)
 	Relation	parent = act_relation_open(ACT_REL_EVENT, RowExclusiveLock);
 	Datum		values[ACT_EVENT_COLUMNS];
 	bool		nulls[ACT_EVENT_COLUMNS];
+	pg_uuid_t	salt;
 	Target		target;
 	TupleTableSlot *slot;
 	bool		inserted;
 
 	act_event_flush();
-	open_target(&target, lock_partition(parent, event->occurred_at), true);
+	open_target(&target, lock_partition(parent, event->occurred_at), true,
+				event->on_behalf_of != NULL);
 	slot = table_slot_create(target.rel, &target.estate->es_tupleTable);
-	form(event, values, nulls);
+	form(event, &salt, values, nulls);
 	act_relation_fill(slot, values, nulls, ACT_EVENT_COLUMNS);
 	inserted = act_relation_insert_once(target.info, slot, target.estate);
 	close_target(&target);
@@ -161,6 +174,7 @@ add_to_batch(Relation parent, TimestampTz time, Datum *values, bool *nulls)
 	batch.times[batch.count] = time;
 	batch.count++;
 	batch.bytes += row->t_len;
+	batch.behalf |= !nulls[ACT_EVENT_BEHALF - 1];
 	if (batch.count == BATCH_ROWS || batch.bytes >= BATCH_BYTES)
 		act_event_flush();
 }
@@ -256,8 +270,9 @@ act_event_hash(const char *id, int len)
 	return (int32) hash;
 }
 
+/* The values point at the event and at salt, which is filled. */
 static void
-form(const ActEvent *event, Datum *values, bool *nulls)
+form(const ActEvent *event, pg_uuid_t *salt, Datum *values, bool *nulls)
 {
 	int			id_len;
 	char	   *id;
@@ -271,7 +286,17 @@ form(const ActEvent *event, Datum *values, bool *nulls)
 	PUT(ACT_EVENT_ID, UUIDPGetDatum(&event->id));
 	PUT(ACT_EVENT_OCCURRED_AT, TimestampTzGetDatum(event->occurred_at));
 	PUT(ACT_EVENT_XID, FullTransactionIdGetDatum(act_incarnation_xid()));
-	PUT(ACT_EVENT_SALT, Int64GetDatum((int64) act_event_id_random()));
+	for (int i = 0; i < 2; i++)
+	{
+		uint64		random = act_event_id_random();
+
+		memcpy(salt->data + i * sizeof(random), &random, sizeof(random));
+	}
+	PUT(ACT_EVENT_SALT, UUIDPGetDatum(salt));
+	if (event->recorded_at == DT_NOBEGIN)
+		nulls[ACT_EVENT_RECORDED_AT - 1] = true;
+	else
+		PUT(ACT_EVENT_RECORDED_AT, TimestampTzGetDatum(event->recorded_at));
 	PUT(ACT_EVENT_ORGANIZATION, Int32GetDatum(event->organization));
 	PUT(ACT_EVENT_TYPE, Int32GetDatum(event->type));
 
@@ -286,6 +311,12 @@ form(const ActEvent *event, Datum *values, bool *nulls)
 		PUT(ACT_EVENT_SUBJECT_HASH, Int32GetDatum(act_event_hash(id, id_len)));
 	else
 		nulls[ACT_EVENT_SUBJECT_HASH - 1] = true;
+	id = event->on_behalf_of == NULL ? NULL :
+		act_event_subject_id(event->on_behalf_of, &id_len);
+	if (id != NULL)
+		PUT(ACT_EVENT_BEHALF_HASH, Int32GetDatum(act_event_hash(id, id_len)));
+	else
+		nulls[ACT_EVENT_BEHALF_HASH - 1] = true;
 
 	PUT_POINTER(ACT_EVENT_ACTOR_KIND, event->actor_kind);
 	PUT_POINTER(ACT_EVENT_ACTOR_ID, event->actor_id);
@@ -294,6 +325,8 @@ form(const ActEvent *event, Datum *values, bool *nulls)
 	PUT_POINTER(ACT_EVENT_SUBJECT, event->subject);
 	PUT_POINTER(ACT_EVENT_METADATA, event->metadata);
 	PUT_POINTER(ACT_EVENT_CONTEXT, event->context);
+	PUT_POINTER(ACT_EVENT_BEHALF, event->on_behalf_of);
+	nulls[ACT_EVENT_COMMITMENT - 1] = true;
 #undef PUT_POINTER
 #undef PUT
 }
@@ -359,7 +392,7 @@ lock_partition(Relation parent, TimestampTz time)
 }
 
 static void
-open_target(Target *target, Oid partition, bool speculative)
+open_target(Target *target, Oid partition, bool speculative, bool behalf)
 {
 	target->rel = table_open(partition, NoLock);
 
@@ -376,8 +409,78 @@ open_target(Target *target, Oid partition, bool speculative)
 	target->info = makeNode(ResultRelInfo);
 	target->info->ri_RangeTableIndex = 1;
 	target->info->ri_RelationDesc = target->rel;
-	ExecOpenIndices(target->info, speculative);
+	if (behalf)
+		ExecOpenIndices(target->info, speculative);
+	else
+		open_most_indexes(target->info, speculative);
 	act_relation_check_target(target->info);
+}
+
+/*
+ * ExecOpenIndices without the index of those for whom actors acted, which
+ * no row goes into: to open it would cost each event as much as one of the others.
+ */
+static void
+open_most_indexes(ResultRelInfo *info, bool speculative)
+{
+	Relation	rel = info->ri_RelationDesc;
+	Oid			partial = behalf_index(rel);
+	List	   *oids = RelationGetIndexList(rel);
+	ListCell   *cell;
+
+	info->ri_IndexRelationDescs = palloc(list_length(oids) * sizeof(Relation));
+	info->ri_IndexRelationInfo = palloc(list_length(oids) * sizeof(IndexInfo *));
+	foreach(cell, oids)
+	{
+		int			i = info->ri_NumIndices;
+		Relation	index;
+
+		if (lfirst_oid(cell) == partial)
+			continue;
+		index = index_open(lfirst_oid(cell), RowExclusiveLock);
+		info->ri_IndexRelationDescs[i] = index;
+		info->ri_IndexRelationInfo[i] = BuildIndexInfo(index);
+		if (speculative && index->rd_index->indisunique)
+			BuildSpeculativeIndexInfo(index, info->ri_IndexRelationInfo[i]);
+		info->ri_NumIndices++;
+	}
+	list_free(oids);
+}
+
+/* What was found for the last partition is looked at again: it may be gone. */
+static Oid
+behalf_index(Relation rel)
+{
+	static Oid	last = InvalidOid;
+	List	   *oids;
+	ListCell   *cell;
+
+	if (OidIsValid(last) && is_behalf_index(last, rel))
+		return last;
+	last = InvalidOid;
+	oids = RelationGetIndexList(rel);
+	foreach(cell, oids)
+		if (is_behalf_index(lfirst_oid(cell), rel))
+			last = lfirst_oid(cell);
+	list_free(oids);
+	return last;
+}
+
+static bool
+is_behalf_index(Oid index, Relation rel)
+{
+	HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(index));
+	Form_pg_index form;
+	bool		is;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	form = (Form_pg_index) GETSTRUCT(tuple);
+	is = form->indrelid == RelationGetRelid(rel) && form->indnkeyatts == 3 &&
+		form->indkey.values[1] == ACT_EVENT_BEHALF_HASH &&
+		!heap_attisnull(tuple, Anum_pg_index_indpred, NULL);
+	ReleaseSysCache(tuple);
+	return is;
 }
 
 static void
@@ -408,7 +511,7 @@ insert_run(Oid partition, int first, int count)
 	Target		target;
 	BulkInsertState bulk;
 
-	open_target(&target, partition, false);
+	open_target(&target, partition, false, batch.behalf);
 	bulk = count >= INSERT_ROWS ? GetBulkInsertState() : NULL;
 	for (int i = 0; i < Min(count, INSERT_ROWS); i++)
 		slots[i] = table_slot_create(target.rel, &target.estate->es_tupleTable);
@@ -446,6 +549,7 @@ forget_rows(void)
 {
 	batch.count = 0;
 	batch.bytes = 0;
+	batch.behalf = false;
 	if (batch.context != NULL)
 		MemoryContextReset(batch.context);
 }

@@ -9,27 +9,35 @@
 #include "utils/jsonb.h"
 
 /* Columns of _activity.event, in their order (tables.sql). */
-#define ACT_EVENT_ID			1
-#define ACT_EVENT_OCCURRED_AT	2
-#define ACT_EVENT_XID			3
-#define ACT_EVENT_SALT			4
-#define ACT_EVENT_ORGANIZATION	5
-#define ACT_EVENT_TYPE			6
-#define ACT_EVENT_ACTOR_HASH	7
-#define ACT_EVENT_SUBJECT_HASH	8
-#define ACT_EVENT_ACTOR_KIND	9
-#define ACT_EVENT_ACTOR_ID		10
-#define ACT_EVENT_ACTOR_NAME	11
-#define ACT_EVENT_DESCRIPTION	12
-#define ACT_EVENT_SUBJECT		13
-#define ACT_EVENT_METADATA		14
-#define ACT_EVENT_CONTEXT		15
-#define ACT_EVENT_COLUMNS		15
+typedef enum ActEventColumn
+{
+	ACT_EVENT_ID = 1,
+	ACT_EVENT_OCCURRED_AT,
+	ACT_EVENT_XID,
+	ACT_EVENT_SALT,
+	ACT_EVENT_RECORDED_AT,
+	ACT_EVENT_ORGANIZATION,
+	ACT_EVENT_TYPE,
+	ACT_EVENT_ACTOR_HASH,
+	ACT_EVENT_SUBJECT_HASH,
+	ACT_EVENT_BEHALF_HASH,
+	ACT_EVENT_ACTOR_KIND,
+	ACT_EVENT_ACTOR_ID,
+	ACT_EVENT_ACTOR_NAME,
+	ACT_EVENT_DESCRIPTION,
+	ACT_EVENT_SUBJECT,
+	ACT_EVENT_METADATA,
+	ACT_EVENT_CONTEXT,
+	ACT_EVENT_BEHALF,
+	ACT_EVENT_COMMITMENT,
+	ACT_EVENT_COLUMNS = ACT_EVENT_COMMITMENT
+} ActEventColumn;
 
 typedef struct ActEvent
 {
 	pg_uuid_t	id;
 	TimestampTz occurred_at;	/* the time in id */
+	TimestampTz recorded_at;	/* DT_NOBEGIN: the same */
 	int32		organization;
 	int32		type;
 	text	   *actor_kind;		/* these three NULL: the system */
@@ -39,6 +47,7 @@ typedef struct ActEvent
 	Jsonb	   *subject;
 	Jsonb	   *metadata;		/* or NULL */
 	Jsonb	   *context;
+	Jsonb	   *on_behalf_of;	/* or NULL */
 } ActEvent;
 
 /*
@@ -56,7 +65,7 @@ extern void act_event_close_batch(void);
 /* Writes what waits; a no-op in a subtransaction of the one that opened it. */
 extern void act_event_flush(void);
 
-/* The text of the subject's "id" (string or number), NULL if it has none. */
+/* The text of an object's "id" (string or number), NULL if it has none. */
 extern char *act_event_subject_id(Jsonb *subject, int *len);
 
 /*

@@ -47,6 +47,7 @@ static const struct
 	{"type", "", "(organization, type, id)"},
 	{"actor", "", "(organization, actor_hash, id)"},
 	{"subject", "", "(organization, subject_hash, id)"},
+	{"behalf", "", "(organization, on_behalf_of_hash, id) WHERE on_behalf_of_hash IS NOT NULL"},
 	{"xid", "", "(xid)"}
 };
 

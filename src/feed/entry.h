@@ -7,11 +7,12 @@
 
 #include "datatype/timestamp.h"
 #include "executor/tuptable.h"
+#include "lib/stringinfo.h"
 #include "utils/jsonb.h"
 #include "utils/uuid.h"
 
 /* Columns of activity.entry, in their order (feed.sql). */
-#define ACT_ENTRY_COLUMNS 12
+#define ACT_ENTRY_COLUMNS 14
 
 /* Pointers are NULL for what the event does not have. */
 typedef struct ActEntry
@@ -28,6 +29,8 @@ typedef struct ActEntry
 	Jsonb	   *metadata;
 	text	   *description;
 	Jsonb	   *context;
+	Jsonb	   *on_behalf_of;
+	TimestampTz recorded_at;
 } ActEntry;
 
 /*
@@ -51,6 +54,17 @@ extern JsonbValue *act_entry_push_json(JsonbParseState **state,
 
 /* The same object alone. */
 extern Jsonb *act_entry_json(const ActEntry *entry);
+
+/* The context without what is the database's own business: its roles. */
+extern Jsonb *act_entry_public_context(Jsonb *context);
+
+/*
+ * Appends the event object, the one shape in which events leave the database
+ * (HTTP, stream frames, webhook bodies): compact JSON in camelCase, keys in a
+ * fixed order, without the database's own part of the context.  Its bytes are
+ * pinned by test/sql/event_object.sql.
+ */
+extern void act_entry_append_object(StringInfo out, const ActEntry *entry);
 
 /* ISO 8601, UTC, microseconds: 2026-03-01T09:30:00.000000Z; palloc'd. */
 extern char *act_entry_time_text(TimestampTz time);

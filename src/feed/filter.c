@@ -30,10 +30,11 @@ static int	compare_codes(const void *a, const void *b);
 static void sort_codes(ActValues *values);
 static bool has_code(const ActValues *values, int32 code);
 static void subtract(ActValues *values, const ActValues *excluded);
-static void read_actor(ActFeedFilter *filter, text *actor);
+static void list_hash(ActValues *values, const text *id);
 static void read_subject(ActFeedFilter *filter, text *subject);
 static TimestampTz time_of(const pg_uuid_t *id, const char *argument);
 static bool subject_matches(const ActFeedFilter *filter, Jsonb *subject);
+static bool has_id(Jsonb *object, const text *wanted);
 static bool same_text(const text *a, const text *b);
 static bool is_text(JsonbValue *value, const char *bytes, int len);
 static bool search_matches(const ActFeedFilter *filter, TupleTableSlot *row);
@@ -75,6 +76,7 @@ act_feed_filter_all(int32 organization)
 	filter->types.negated = true;
 	filter->actors.negated = true;
 	filter->subjects.negated = true;
+	filter->behalves.negated = true;
 	return filter;
 }
 
@@ -87,7 +89,15 @@ act_feed_filter_read(FunctionCallInfo fcinfo, int viewer_arg)
 	if (!PG_ARGISNULL(ACT_FEED_ARG_EVENT_TYPES))
 		act_feed_filter_types(filter, PG_GETARG_ARRAYTYPE_P(ACT_FEED_ARG_EVENT_TYPES));
 	if (!PG_ARGISNULL(ACT_FEED_ARG_ACTOR))
-		read_actor(filter, PG_GETARG_TEXT_PP(ACT_FEED_ARG_ACTOR));
+	{
+		filter->actor = PG_GETARG_TEXT_PP(ACT_FEED_ARG_ACTOR);
+		list_hash(&filter->actors, filter->actor);
+	}
+	if (viewer_arg >= 0 && !PG_ARGISNULL(viewer_arg + 1))
+	{
+		filter->on_behalf_of = PG_GETARG_TEXT_PP(viewer_arg + 1);
+		list_hash(&filter->behalves, filter->on_behalf_of);
+	}
 	if (!PG_ARGISNULL(ACT_FEED_ARG_SUBJECT))
 		read_subject(filter, PG_GETARG_TEXT_PP(ACT_FEED_ARG_SUBJECT));
 	if (!PG_ARGISNULL(ACT_FEED_ARG_SINCE))
@@ -218,15 +228,14 @@ subtract(ActValues *values, const ActValues *excluded)
 	values->count = kept;
 }
 
+/* The one hash of an id. */
 static void
-read_actor(ActFeedFilter *filter, text *actor)
+list_hash(ActValues *values, const text *id)
 {
-	filter->actor = actor;
-	filter->actors.negated = false;
-	filter->actors.count = 1;
-	filter->actors.list = palloc(sizeof(int32));
-	filter->actors.list[0] = act_event_hash(VARDATA_ANY(actor),
-											VARSIZE_ANY_EXHDR(actor));
+	values->negated = false;
+	values->count = 1;
+	values->list = palloc(sizeof(int32));
+	values->list[0] = act_event_hash(VARDATA_ANY(id), VARSIZE_ANY_EXHDR(id));
 }
 
 /* Ids may hold colons: 'a:b' is the id, or the kind a and the id b. */
@@ -358,6 +367,12 @@ act_feed_filter_takes(const ActFeedFilter *filter, TupleTableSlot *row)
 		if (!subject_matches(filter, DatumGetJsonbP(datum)))
 			return false;
 	}
+	if (filter->on_behalf_of != NULL)
+	{
+		datum = slot_getattr(row, ACT_EVENT_BEHALF, &isnull);
+		if (isnull || !has_id(DatumGetJsonbP(datum), filter->on_behalf_of))
+			return false;
+	}
 	return filter->search == NULL || search_matches(filter, row);
 }
 
@@ -366,6 +381,16 @@ same_text(const text *a, const text *b)
 {
 	return VARSIZE_ANY_EXHDR(a) == VARSIZE_ANY_EXHDR(b) &&
 		memcmp(VARDATA_ANY(a), VARDATA_ANY(b), VARSIZE_ANY_EXHDR(a)) == 0;
+}
+
+static bool
+has_id(Jsonb *object, const text *wanted)
+{
+	int			len;
+	char	   *id = act_event_subject_id(object, &len);
+
+	return id != NULL && len == VARSIZE_ANY_EXHDR(wanted) &&
+		memcmp(id, VARDATA_ANY(wanted), len) == 0;
 }
 
 static bool

@@ -35,9 +35,11 @@ typedef struct ActFeedFilter
 	ActValues	types;
 	ActValues	actors;			/* hashes; one, or no filter */
 	ActValues	subjects;		/* hashes; one or two, or no filter */
+	ActValues	behalves;		/* hashes; one, or no filter */
 
 	text	   *actor;			/* NULL: any */
 	text	   *subject;		/* NULL: any; an id or kind:id */
+	text	   *on_behalf_of;	/* NULL: any */
 	ActSearch  *search;			/* NULL: any */
 } ActFeedFilter;
 
@@ -49,8 +51,8 @@ act_values_any(const ActValues *values)
 
 /*
  * Reads the filter arguments, after asking whether the organization and the
- * viewer (a text argument, number viewer_arg; negative: none) may read the
- * feed.  Errors: 22004 for a null where there must be a value, 42501 and
+ * viewer (a text argument, number viewer_arg, which on_behalf_of follows; negative:
+ * none) may read the feed.  Errors: 22004 for a null where there must be a value, 42501 and
  * ERRCODE_ACT_NOT_A_MEMBER for who may not, those of the taxonomy.
  */
 extern ActFeedFilter *act_feed_filter_read(FunctionCallInfo fcinfo,

@@ -58,7 +58,7 @@ struct ActFeedScan
 	ScanDirection direction;
 	int			expected;
 	int			patience;
-	ActRarity	rarities[3];	/* of intersections, as open_list makes them */
+	ActRarity	rarities[4];	/* of intersections, as open_list makes them */
 	MemoryContext context;		/* the scan's own */
 	MemoryContext scratch;		/* reset for each row */
 	Relation	parent;
@@ -228,7 +228,8 @@ find_indexes(Section *section)
 		[ACT_INDEX_KEY] = ACT_EVENT_ID,
 		[ACT_INDEX_TYPE] = ACT_EVENT_TYPE,
 		[ACT_INDEX_ACTOR] = ACT_EVENT_ACTOR_HASH,
-		[ACT_INDEX_SUBJECT] = ACT_EVENT_SUBJECT_HASH
+		[ACT_INDEX_SUBJECT] = ACT_EVENT_SUBJECT_HASH,
+		[ACT_INDEX_BEHALF] = ACT_EVENT_BEHALF_HASH
 	};
 	List	   *oids = RelationGetIndexList(section->heap);
 	ListCell   *cell;
@@ -245,7 +246,8 @@ find_indexes(Section *section)
 		form = (Form_pg_index) GETSTRUCT(tuple);
 		count = form->indnkeyatts;
 		if (form->indisvalid && (count == 2 || count == 3) &&
-			heap_attisnull(tuple, Anum_pg_index_indpred, NULL) &&
+			(heap_attisnull(tuple, Anum_pg_index_indpred, NULL) ||
+			 form->indkey.values[1] == ACT_EVENT_BEHALF_HASH) &&
 			form->indkey.values[0] == ACT_EVENT_ORGANIZATION &&
 			form->indkey.values[count - 1] == ACT_EVENT_ID)
 			for (int i = 0; i < ACT_INDEX_COUNT; i++)
@@ -264,18 +266,18 @@ find_indexes(Section *section)
 }
 
 /*
- * The filters as lists: the subject first, because it is the one with the
- * fewest events, and nothing else is opened where that finds none.
+ * The filters as lists: first those that have the fewest events (on behalf of
+ * somebody, about one subject), and nothing else is opened where that finds none.
  */
 static ActList *
 open_list(ActFeedScan *scan, const ActFeedSource *source)
 {
 	const ActFeedFilter *filter = scan->filter;
 	ActList    *list = NULL;
-	const ActValues *values[] = {&filter->subjects, &filter->actors,
-	&filter->types};
-	static const ActIndex indexes[] = {ACT_INDEX_SUBJECT, ACT_INDEX_ACTOR,
-	ACT_INDEX_TYPE};
+	const ActValues *values[] = {&filter->behalves, &filter->subjects,
+	&filter->actors, &filter->types};
+	static const ActIndex indexes[] = {ACT_INDEX_BEHALF, ACT_INDEX_SUBJECT,
+	ACT_INDEX_ACTOR, ACT_INDEX_TYPE};
 
 	for (int i = 0; i < lengthof(values); i++)
 	{
@@ -426,7 +428,7 @@ act_feed_scan_count(const ActFeedFilter *filter)
 	int64		count = 0;
 
 	if (filter->actor != NULL || filter->subject != NULL ||
-		filter->search != NULL)
+		filter->on_behalf_of != NULL || filter->search != NULL)
 	{
 		ActFeedScan *scan = act_feed_scan_begin(filter, BackwardScanDirection,
 												PG_INT16_MAX);

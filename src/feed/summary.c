@@ -1,6 +1,6 @@
 /*
  * feed/summary.c
- *		activity.summary(): counts by family, event type and actor.
+ *		activity.summary(): counts by family, event type, actor and on behalf of whom.
  *
  * One pass over the range, newest first, so that the name of an actor is the
  * one that he had last.
@@ -52,6 +52,10 @@ static int	compare_keys(const void *a, const void *b, Size size);
 static Count *count(HTAB *counts, const char *bytes, int len, int64 events,
 					TimestampTz time, bool *is_new);
 static void count_actor(HTAB *actors, TupleTableSlot *row, TimestampTz time);
+static void count_behalf(HTAB *behalves, TupleTableSlot *row, TimestampTz time);
+static void count_person(HTAB *persons, text *kind, text *id, text *name,
+						 TimestampTz time);
+static text *member(Jsonb *object, const char *name);
 static text *column(TupleTableSlot *row, AttrNumber number);
 static HTAB *name_types(HTAB *types);
 static void put(ReturnSetInfo *result, const char *dimension, HTAB *counts);
@@ -66,6 +70,7 @@ act_summary(PG_FUNCTION_ARGS)
 		act_feed_filter_all(act_feed_filter_admit(fcinfo, -1));
 	HTAB	   *types = make_counts("activity types");
 	HTAB	   *actors = make_counts("activity actors");
+	HTAB	   *behalves = make_counts("activity on behalf of");
 	ActFeedScan *scan;
 	TupleTableSlot *row;
 
@@ -87,12 +92,14 @@ act_summary(PG_FUNCTION_ARGS)
 
 		(void) count(types, (char *) &type, sizeof(type), 1, time, &ignored);
 		count_actor(actors, row, time);
+		count_behalf(behalves, row, time);
 	}
 	act_feed_scan_end(scan);
 
 	put(result, "family", name_types(types));
 	put(result, "event_type", types);
 	put(result, "actor", actors);
+	put(result, "on_behalf_of", behalves);
 	return (Datum) 0;
 }
 
@@ -153,13 +160,45 @@ count(HTAB *counts, const char *bytes, int len, int64 events,
 	return it;
 }
 
-/* An actor is a kind and an id; without an id, a name, or else the system. */
 static void
 count_actor(HTAB *actors, TupleTableSlot *row, TimestampTz time)
 {
-	text	   *kind = column(row, ACT_EVENT_ACTOR_KIND);
-	text	   *id = column(row, ACT_EVENT_ACTOR_ID);
-	text	   *name = column(row, ACT_EVENT_ACTOR_NAME);
+	count_person(actors, column(row, ACT_EVENT_ACTOR_KIND),
+				 column(row, ACT_EVENT_ACTOR_ID),
+				 column(row, ACT_EVENT_ACTOR_NAME), time);
+}
+
+static void
+count_behalf(HTAB *behalves, TupleTableSlot *row, TimestampTz time)
+{
+	bool		isnull;
+	Datum		datum = slot_getattr(row, ACT_EVENT_BEHALF, &isnull);
+	Jsonb	   *object;
+
+	if (isnull)
+		return;
+	object = DatumGetJsonbP(datum);
+	count_person(behalves, member(object, "kind"), member(object, "id"),
+				 member(object, "name"), time);
+}
+
+/* The text of a string in an object; NULL where there is none. */
+static text *
+member(Jsonb *object, const char *name)
+{
+	JsonbValue	found;
+
+	if (getKeyJsonValueFromContainer(&object->root, name, strlen(name),
+									 &found) == NULL ||
+		found.type != jbvString)
+		return NULL;
+	return cstring_to_text_with_len(found.val.string.val, found.val.string.len);
+}
+
+/* Somebody is a kind and an id; without an id, a name, or else the system. */
+static void
+count_person(HTAB *actors, text *kind, text *id, text *name, TimestampTz time)
+{
 	text	   *parts[] = {kind, id != NULL ? id : name};
 	char		fixed[256];
 	char	   *bytes = fixed;

@@ -15,9 +15,12 @@
 #include "utils/guc.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
+#include "utils/fmgrprotos.h"
+#include "utils/numeric.h"
 #include "utils/syscache.h"
 
 #include "record/actor.h"
+#include "base/compat.h"
 #include "base/json.h"
 
 #define CLAIMS_SETTING "request.jwt.claims"
@@ -44,11 +47,17 @@ static MemoryContext actor_memory = NULL;
 static ActorSource actor_source;
 static ActActor current_actor;
 
+/* The same of whom he acts for; in behalf_memory. */
+static MemoryContext behalf_memory = NULL;
+static ActorSource behalf_source;
+static Jsonb *current_behalf = NULL;
+
 static MemoryContext context_memory = NULL;
 static ContextSource context_source;
 static Jsonb *current_context = NULL;
 
 static void build_actor(const ActorSource *source);
+static void build_behalf(const ActorSource *source);
 static void build_context(const ContextSource *source);
 static void forget_roles(Datum arg, int cache, uint32 hash);
 
@@ -101,6 +110,24 @@ act_actor_current(void)
 		!same(now.claims, actor_source.claims))
 		build_actor(&now);
 	return &current_actor;
+}
+
+Jsonb *
+act_actor_on_behalf_of(void)
+{
+	ActorSource now = {NULL};
+
+	now.id = given(act_setting_on_behalf_of_id);
+	if (now.id == NULL)
+		return NULL;
+	now.kind = given(act_setting_on_behalf_of_kind);
+	now.name = given(act_setting_on_behalf_of_name);
+	if (current_behalf == NULL ||
+		!same(now.id, behalf_source.id) ||
+		!same(now.kind, behalf_source.kind) ||
+		!same(now.name, behalf_source.name))
+		build_behalf(&now);
+	return current_behalf;
 }
 
 Jsonb *
@@ -208,6 +235,34 @@ push_members(JsonbParseState **state, Jsonb *object)
 		pushJsonbValue(state, token, &v);
 }
 
+static void
+build_behalf(const ActorSource *source)
+{
+	JsonbParseState *state = NULL;
+	MemoryContext old;
+
+	current_behalf = NULL;
+	if (behalf_memory == NULL)
+		behalf_memory = AllocSetContextCreate(TopMemoryContext,
+											  "activity on behalf of",
+											  ALLOCSET_SMALL_SIZES);
+	MemoryContextReset(behalf_memory);
+	old = MemoryContextSwitchTo(behalf_memory);
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	push_string(&state, "kind", source->kind ? source->kind : "user");
+	push_string(&state, "id", source->id);
+	if (source->name != NULL)
+		push_string(&state, "name", source->name);
+	behalf_source = (ActorSource)
+	{
+		.kind = source->kind ? pstrdup(source->kind) : NULL,
+		.id = pstrdup(source->id),
+		.name = source->name ? pstrdup(source->name) : NULL
+	};
+	current_behalf = JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+	MemoryContextSwitchTo(old);
+}
+
 /* Keys of ours win over the application's, so they can't be forged. */
 static void
 build_context(const ContextSource *source)
@@ -261,7 +316,52 @@ text_argument(FunctionCallInfo fcinfo, int n)
 	return PG_ARGISNULL(n) ? "" : text_to_cstring(PG_GETARG_TEXT_PP(n));
 }
 
-/* activity.set_actor(id, kind, name, context): as SET LOCAL of four settings. */
+/* A member's text, "" where it is absent or null; throws 22023 for another kind. */
+static char *
+member_text(Jsonb *object, const char *name)
+{
+	JsonbValue	found;
+
+	if (getKeyJsonValueFromContainer(&object->root, name, strlen(name),
+									 &found) == NULL ||
+		found.type == jbvNull)
+		return "";
+	if (found.type == jbvString)
+		return pnstrdup(found.val.string.val, found.val.string.len);
+	if (found.type == jbvNumeric)
+		return DatumGetCString(DirectFunctionCall1(numeric_out,
+												   NumericGetDatum(found.val.numeric)));
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("\"%s\" of on_behalf_of must be text", name),
+			 errhint("For example {\"kind\": \"user\", \"id\": \"user_7\", \"name\": \"Ann\"}.")));
+}
+
+/* A missing argument is for nobody: an impersonation must not outlive its actor. */
+static void
+set_on_behalf_of(Jsonb *object)
+{
+	char	   *id = "";
+
+	if (object != NULL)
+	{
+		if (JB_ROOT_IS_OBJECT(object))
+			id = member_text(object, "id");
+		if (id[0] == '\0')
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("on_behalf_of must be a JSON object with an id"),
+					 errhint("For example {\"kind\": \"user\", \"id\": \"user_7\", \"name\": \"Ann\"}.")));
+	}
+	set_local("activity.on_behalf_of_kind", object ? member_text(object, "kind") : "");
+	set_local("activity.on_behalf_of_name", object ? member_text(object, "name") : "");
+	set_local("activity.on_behalf_of_id", id);
+}
+
+/*
+ * activity.set_actor(id, kind, name, context, on_behalf_of): as SET LOCAL of the
+ * settings.
+ */
 PGDLLEXPORT Datum
 act_set_actor(PG_FUNCTION_ARGS)
 {
@@ -271,5 +371,7 @@ act_set_actor(PG_FUNCTION_ARGS)
 	if (!PG_ARGISNULL(3))
 		set_local("activity.context",
 				  JsonbToCString(NULL, &PG_GETARG_JSONB_P(3)->root, 0));
+	set_on_behalf_of(PG_NARGS() > 4 && !PG_ARGISNULL(4) ? PG_GETARG_JSONB_P(4) :
+					 NULL);
 	PG_RETURN_VOID();
 }

@@ -15,6 +15,12 @@ typedef struct ActActor
 	text	   *name;			/* NULL: not known */
 } ActActor;
 
+/*
+ * Whom the actor acts for, {"kind", "id", "name"} of the settings; NULL for
+ * nobody; good until the next call.
+ */
+extern Jsonb *act_actor_on_behalf_of(void);
+
 /* Of the settings, else of request.jwt.claims; good until the next call. */
 extern const ActActor *act_actor_current(void);
 

@@ -92,6 +92,7 @@ act_notify_add(const ActEvent *event, const char *organization,
 	message.actor_kind = event->actor_kind;
 	message.actor_id = event->actor_id;
 	message.actor_name = event->actor_name;
+	message.on_behalf_of = event->on_behalf_of;
 	message.subject = event->subject;
 	message.description = event->description;
 
@@ -166,18 +167,38 @@ append_text(StringInfo out, const char *before, text *value)
 				  value ? VARSIZE_ANY_EXHDR(value) : 0);
 }
 
+/* A string of an object; null where it has none of that name. */
+static void
+append_field(StringInfo out, const char *before, Jsonb *object, const char *name)
+{
+	JsonbValue	found;
+	bool		has = getKeyJsonValueFromContainer(&object->root, name, strlen(name),
+												   &found) != NULL &&
+		found.type == jbvString;
+
+	append_member(out, before, has ? found.val.string.val : NULL,
+				  has ? found.val.string.len : 0);
+}
+
 static void
 append_actor(StringInfo out, const ActMessage *message)
 {
 	if (message->actor_id == NULL)
-	{
 		appendStringInfoString(out, ", \"actor\": null");
-		return;
+	else
+	{
+		append_text(out, ", \"actor\": {\"kind\": ", message->actor_kind);
+		append_text(out, ", \"id\": ", message->actor_id);
+		append_text(out, ", \"name\": ", message->actor_name);
+		appendStringInfoChar(out, '}');
 	}
-	append_text(out, ", \"actor\": {\"kind\": ", message->actor_kind);
-	append_text(out, ", \"id\": ", message->actor_id);
-	append_text(out, ", \"name\": ", message->actor_name);
-	appendStringInfoChar(out, '}');
+	if (message->on_behalf_of != NULL)
+	{
+		append_field(out, ", \"on_behalf_of\": {\"kind\": ", message->on_behalf_of, "kind");
+		append_field(out, ", \"id\": ", message->on_behalf_of, "id");
+		append_field(out, ", \"name\": ", message->on_behalf_of, "name");
+		appendStringInfoChar(out, '}');
+	}
 }
 
 static void

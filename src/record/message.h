@@ -24,6 +24,7 @@ typedef struct ActMessage
 	text	   *actor_kind;
 	text	   *actor_id;
 	text	   *actor_name;
+	Jsonb	   *on_behalf_of;	/* or NULL */
 	Jsonb	   *subject;
 	text	   *description;
 } ActMessage;

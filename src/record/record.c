@@ -45,6 +45,8 @@ act_record(const ActHappening *happening, pg_uuid_t *id)
 							event.metadata);
 
 	event.occurred_at = time_of(happening, &event.id);
+	event.recorded_at = happening->id == NULL &&
+		happening->occurred_at == DT_NOBEGIN ? DT_NOBEGIN : GetCurrentTimestamp();
 	event.organization = act_organization_intern(happening->organization,
 												 happening->organization_len);
 	actor = act_actor_current();
@@ -52,6 +54,7 @@ act_record(const ActHappening *happening, pg_uuid_t *id)
 	event.actor_id = actor->id;
 	event.actor_name = actor->name;
 	event.context = act_actor_context();
+	event.on_behalf_of = act_actor_on_behalf_of();
 
 	*id = event.id;
 	if (happening->id == NULL)
@@ -182,6 +185,12 @@ act_record_event(PG_FUNCTION_ARGS)
 	happening.organization = VARDATA_ANY(organization);
 	happening.organization_len = VARSIZE_ANY_EXHDR(organization);
 	happening.type = PG_GETARG_INT32(1);
+	if (act_taxonomy_is_own(happening.type))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("events of type \"%s\" are recorded by the functions that do such a thing",
+						act_taxonomy_key(happening.type)),
+				 errhint("Define an event type of your own: activity.define_event_type().")));
 	if (PG_ARGISNULL(2))
 		happening.subject = DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
 															   CStringGetDatum("{}")));

@@ -5,12 +5,22 @@
  *	hash(0) = sha256(organization's id)
  *	hash(n) = sha256(hash(n - 1) || position as 8 bytes || digest of the event)
  *
- * The digest is of bytes that any language can make again from what COPY
- * prints (docs/internals.md): every column, each with its length in front,
- * numbers big-endian, jsonb as its text, organization and event type by name
- * rather than by the key that they happen to have here.  The text columns are
- * bytes in the database's encoding: converting could fail, and an event that
- * can't be published would stop all others.
+ * The digest has two parts, so that what is personal can be erased while the
+ * event stays provable:
+ *
+ *	digest     = sha256(skeleton || commitment)
+ *	commitment = sha256(salt || personal)
+ *
+ * The skeleton stays after a redaction; the commitment is kept in place of salt
+ * and personal part then, and tells nothing about them, since the salt's 16
+ * random bytes are gone.
+ *
+ * Both are of bytes that any language can make again from what COPY prints
+ * (docs/internals.md): every column, numbers and texts with their length in
+ * front, jsonb as its text with a zero byte behind, organization and event type
+ * by name rather than by the key that they happen to have here.  Text columns are
+ * bytes in the database's encoding: converting could fail.  Nothing is made
+ * whole: an event of any size is hashed in pieces.
  */
 #include "activity.h"
 
@@ -20,30 +30,41 @@
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 
+#include "base/json_print.h"
 #include "stream/chain.h"
 #include "event/event.h"
 #include "taxonomy/taxonomy.h"
 
-/* The canonical bytes begin with it; another form will have another number. */
-#define FORM "activity.event.1"
+/* The skeleton begins with it; it ends with the segment's format. */
+#define FORM "activity.event.2"
 
 #define UNIX_EPOCH \
 	((POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
 
+StaticAssertDecl(ACT_CHAIN_FORMAT == 2, "FORM says the format");
+
+/* Bytes that are gathered before they are hashed. */
+#define PIECE (16 * 1024)
+
 struct ActChain
 {
 	pg_cryptohash_ctx *sha256;
-	StringInfoData bytes;
+	int			used;
+	uint8		piece[PIECE];
 };
 
-static void hash_bytes_of(ActChain *chain, uint8 *hash);
-static void put_null(StringInfo out);
-static void put_bytes(StringInfo out, const void *bytes, int len);
-static void put_int32(StringInfo out, TupleTableSlot *event, int column);
-static void put_int64(StringInfo out, TupleTableSlot *event, int column,
+static void put(ActChain *chain, const void *bytes, int len);
+static void finish(ActChain *chain, uint8 *hash);
+static void put_null(ActChain *chain);
+static void put_bytes(ActChain *chain, const void *bytes, int len);
+static void put_int32(ActChain *chain, TupleTableSlot *event, int column);
+static void put_int64(ActChain *chain, TupleTableSlot *event, int column,
 					  int64 shift);
-static void put_text(StringInfo out, TupleTableSlot *event, int column);
-static void put_jsonb(StringInfo out, TupleTableSlot *event, int column);
+static void put_text(ActChain *chain, TupleTableSlot *event, int column);
+static void put_jsonb(ActChain *chain, TupleTableSlot *event, int column);
+static void put_printed(void *chain, const char *bytes, int len);
+static void skeleton(ActChain *chain, TupleTableSlot *event,
+					 const char *organization);
 
 ActChain *
 act_chain_create(void)
@@ -55,7 +76,7 @@ act_chain_create(void)
 		ereport(ERROR,
 				(errcode(ERRCODE_OUT_OF_MEMORY),
 				 errmsg("out of memory")));
-	initStringInfo(&chain->bytes);
+	act_chain_begin(chain);
 	return chain;
 }
 
@@ -63,48 +84,77 @@ void
 act_chain_free(ActChain *chain)
 {
 	pg_cryptohash_free(chain->sha256);
-	pfree(chain->bytes.data);
 	pfree(chain);
 }
 
 void
 act_chain_start(ActChain *chain, const char *organization, uint8 *hash)
 {
-	resetStringInfo(&chain->bytes);
-	appendStringInfoString(&chain->bytes, organization);
-	hash_bytes_of(chain, hash);
+	put(chain, organization, strlen(organization));
+	finish(chain, hash);
+}
+
+void
+act_chain_commitment(ActChain *chain, TupleTableSlot *event, uint8 *commitment)
+{
+	slot_getallattrs(event);
+	if (!event->tts_isnull[ACT_EVENT_COMMITMENT - 1])
+	{
+		bytea	   *kept = DatumGetByteaPP(event->tts_values[ACT_EVENT_COMMITMENT - 1]);
+
+		/* Of another length it is forged; its hash is as wrong as any. */
+		if (VARSIZE_ANY_EXHDR(kept) == ACT_CHAIN_BYTES)
+		{
+			memcpy(commitment, VARDATA_ANY(kept), ACT_CHAIN_BYTES);
+			return;
+		}
+	}
+	if (event->tts_isnull[ACT_EVENT_SALT - 1])
+		put_null(chain);
+	else
+		put(chain, DatumGetUUIDP(event->tts_values[ACT_EVENT_SALT - 1]), UUID_LEN);
+	put_int32(chain, event, ACT_EVENT_ACTOR_HASH);
+	put_int32(chain, event, ACT_EVENT_SUBJECT_HASH);
+	put_int32(chain, event, ACT_EVENT_BEHALF_HASH);
+	put_text(chain, event, ACT_EVENT_ACTOR_KIND);
+	put_text(chain, event, ACT_EVENT_ACTOR_ID);
+	put_text(chain, event, ACT_EVENT_ACTOR_NAME);
+	put_text(chain, event, ACT_EVENT_DESCRIPTION);
+	put_jsonb(chain, event, ACT_EVENT_SUBJECT);
+	put_jsonb(chain, event, ACT_EVENT_METADATA);
+	put_jsonb(chain, event, ACT_EVENT_CONTEXT);
+	put_jsonb(chain, event, ACT_EVENT_BEHALF);
+	finish(chain, commitment);
 }
 
 void
 act_chain_digest(ActChain *chain, TupleTableSlot *event,
 				 const char *organization, uint8 *digest)
 {
-	StringInfo	out = &chain->bytes;
-	const ActEventType *type;
+	uint8		commitment[ACT_CHAIN_BYTES];
 
-	slot_getallattrs(event);
-	resetStringInfo(out);
-	appendBinaryStringInfo(out, FORM, strlen(FORM));
-	put_bytes(out, DatumGetUUIDP(event->tts_values[ACT_EVENT_ID - 1]), UUID_LEN);
-	put_int64(out, event, ACT_EVENT_OCCURRED_AT, UNIX_EPOCH);
-	put_int64(out, event, ACT_EVENT_XID, 0);
-	put_int64(out, event, ACT_EVENT_SALT, 0);
-	put_bytes(out, organization, strlen(organization));
-	type = act_taxonomy_get(DatumGetInt32(event->tts_values[ACT_EVENT_TYPE - 1]));
+	act_chain_commitment(chain, event, commitment);
+	skeleton(chain, event, organization);
+	put(chain, commitment, ACT_CHAIN_BYTES);
+	finish(chain, digest);
+}
+
+static void
+skeleton(ActChain *chain, TupleTableSlot *event, const char *organization)
+{
+	const ActEventType *type =
+		act_taxonomy_get(DatumGetInt32(event->tts_values[ACT_EVENT_TYPE - 1]));
+
+	put(chain, FORM, strlen(FORM));
+	put_bytes(chain, DatumGetUUIDP(event->tts_values[ACT_EVENT_ID - 1]), UUID_LEN);
+	put_bytes(chain, organization, strlen(organization));
 	if (type != NULL)
-		put_bytes(out, type->key, strlen(type->key));
+		put_bytes(chain, type->key, strlen(type->key));
 	else
-		put_null(out);
-	put_int32(out, event, ACT_EVENT_ACTOR_HASH);
-	put_int32(out, event, ACT_EVENT_SUBJECT_HASH);
-	put_text(out, event, ACT_EVENT_ACTOR_KIND);
-	put_text(out, event, ACT_EVENT_ACTOR_ID);
-	put_text(out, event, ACT_EVENT_ACTOR_NAME);
-	put_text(out, event, ACT_EVENT_DESCRIPTION);
-	put_jsonb(out, event, ACT_EVENT_SUBJECT);
-	put_jsonb(out, event, ACT_EVENT_METADATA);
-	put_jsonb(out, event, ACT_EVENT_CONTEXT);
-	hash_bytes_of(chain, digest);
+		put_null(chain);
+	put_int64(chain, event, ACT_EVENT_OCCURRED_AT, UNIX_EPOCH);
+	put_int64(chain, event, ACT_EVENT_RECORDED_AT, UNIX_EPOCH);
+	put_int64(chain, event, ACT_EVENT_XID, 0);
 }
 
 void
@@ -113,105 +163,137 @@ act_chain_extend(ActChain *chain, int64 position, const uint8 *digest,
 {
 	uint64		number = pg_hton64((uint64) position);
 
-	resetStringInfo(&chain->bytes);
-	appendBinaryStringInfo(&chain->bytes, (const char *) hash, ACT_CHAIN_BYTES);
-	appendBinaryStringInfo(&chain->bytes, (const char *) &number, sizeof(number));
-	appendBinaryStringInfo(&chain->bytes, (const char *) digest, ACT_CHAIN_BYTES);
-	hash_bytes_of(chain, hash);
+	put(chain, hash, ACT_CHAIN_BYTES);
+	put(chain, &number, sizeof(number));
+	put(chain, digest, ACT_CHAIN_BYTES);
+	finish(chain, hash);
+}
+
+/* An error may have left half of something. */
+void
+act_chain_begin(ActChain *chain)
+{
+	chain->used = 0;
+	if (pg_cryptohash_init(chain->sha256) < 0)
+		elog(ERROR, "could not compute SHA-256");
 }
 
 static void
-hash_bytes_of(ActChain *chain, uint8 *hash)
+update(ActChain *chain, const void *bytes, int len)
 {
-	if (pg_cryptohash_init(chain->sha256) < 0 ||
-		pg_cryptohash_update(chain->sha256, (const uint8 *) chain->bytes.data,
-							 chain->bytes.len) < 0 ||
-		pg_cryptohash_final(chain->sha256, hash, ACT_CHAIN_BYTES) < 0)
+	if (len > 0 && pg_cryptohash_update(chain->sha256, bytes, len) < 0)
 		elog(ERROR, "could not compute SHA-256");
+}
+
+static void
+put(ActChain *chain, const void *bytes, int len)
+{
+	if (chain->used + len > PIECE)
+	{
+		update(chain, chain->piece, chain->used);
+		chain->used = 0;
+		if (len > PIECE)
+		{
+			update(chain, bytes, len);
+			return;
+		}
+	}
+	memcpy(chain->piece + chain->used, bytes, len);
+	chain->used += len;
+}
+
+static void
+finish(ActChain *chain, uint8 *hash)
+{
+	update(chain, chain->piece, chain->used);
+	if (pg_cryptohash_final(chain->sha256, hash, ACT_CHAIN_BYTES) < 0)
+		elog(ERROR, "could not compute SHA-256");
+	act_chain_begin(chain);
 }
 
 /* A length that nothing has. */
 static void
-put_null(StringInfo out)
+put_null(ActChain *chain)
 {
-	appendBinaryStringInfo(out, "\xff\xff\xff\xff", 4);
+	put(chain, "\xff\xff\xff\xff", 4);
 }
 
 static void
-put_bytes(StringInfo out, const void *bytes, int len)
+put_bytes(ActChain *chain, const void *bytes, int len)
 {
 	uint32		length = pg_hton32((uint32) len);
 
-	appendBinaryStringInfo(out, (const char *) &length, sizeof(length));
-	appendBinaryStringInfo(out, bytes, len);
+	put(chain, &length, sizeof(length));
+	put(chain, bytes, len);
 }
 
 static void
-put_int32(StringInfo out, TupleTableSlot *event, int column)
+put_int32(ActChain *chain, TupleTableSlot *event, int column)
 {
 	uint32		value;
 
 	if (event->tts_isnull[column - 1])
 	{
-		put_null(out);
+		put_null(chain);
 		return;
 	}
 	value = pg_hton32(DatumGetUInt32(event->tts_values[column - 1]));
-	put_bytes(out, &value, sizeof(value));
+	put_bytes(chain, &value, sizeof(value));
 }
 
 static void
-put_int64(StringInfo out, TupleTableSlot *event, int column, int64 shift)
+put_int64(ActChain *chain, TupleTableSlot *event, int column, int64 shift)
 {
 	uint64		value;
 
 	if (event->tts_isnull[column - 1])
 	{
-		put_null(out);
+		put_null(chain);
 		return;
 	}
 	value = pg_hton64((uint64) DatumGetInt64(event->tts_values[column - 1]) +
 					  (uint64) shift);
-	put_bytes(out, &value, sizeof(value));
+	put_bytes(chain, &value, sizeof(value));
 }
 
 static void
-put_text(StringInfo out, TupleTableSlot *event, int column)
+put_text(ActChain *chain, TupleTableSlot *event, int column)
 {
 	Datum		datum = event->tts_values[column - 1];
 	text	   *value;
 
 	if (event->tts_isnull[column - 1])
 	{
-		put_null(out);
+		put_null(chain);
 		return;
 	}
 	value = DatumGetTextPP(datum);
-	put_bytes(out, VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value));
+	put_bytes(chain, VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value));
 	if ((Pointer) value != DatumGetPointer(datum))
 		pfree(value);
 }
 
-/* Printed in place, its length put in front afterwards. */
 static void
-put_jsonb(StringInfo out, TupleTableSlot *event, int column)
+put_printed(void *chain, const char *bytes, int len)
+{
+	put(chain, bytes, len);
+}
+
+/* Its length is known only behind it; and no zero byte is in it. */
+static void
+put_jsonb(ActChain *chain, TupleTableSlot *event, int column)
 {
 	Datum		datum = event->tts_values[column - 1];
 	Jsonb	   *value;
-	int			start;
-	uint32		length;
 
 	if (event->tts_isnull[column - 1])
 	{
-		put_null(out);
+		put_null(chain);
 		return;
 	}
 	value = DatumGetJsonbP(datum);
-	start = out->len;
-	put_null(out);
-	(void) JsonbToCString(out, &value->root, VARSIZE(value));
-	length = pg_hton32((uint32) (out->len - start - sizeof(length)));
-	memcpy(out->data + start, &length, sizeof(length));
+	act_json_print(value, true, put_printed, chain);
+	put(chain, "", 1);
 	if ((Pointer) value != DatumGetPointer(datum))
 		pfree(value);
 }

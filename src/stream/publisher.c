@@ -386,6 +386,8 @@ notify(Batch *batch, ActHead *head, TupleTableSlot *event)
 	message.actor_kind = TEXT_OF(ACT_EVENT_ACTOR_KIND);
 	message.actor_id = TEXT_OF(ACT_EVENT_ACTOR_ID);
 	message.actor_name = TEXT_OF(ACT_EVENT_ACTOR_NAME);
+	message.on_behalf_of = nulls[ACT_EVENT_BEHALF - 1] ? NULL :
+		DatumGetJsonbP(values[ACT_EVENT_BEHALF - 1]);
 	message.subject = DatumGetJsonbP(values[ACT_EVENT_SUBJECT - 1]);
 	message.description = TEXT_OF(ACT_EVENT_DESCRIPTION);
 #undef TEXT_OF

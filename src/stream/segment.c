@@ -21,6 +21,7 @@
 #include "utils/lsyscache.h"
 
 #include "base/own_table.h"
+#include "stream/chain.h"
 #include "stream/segment.h"
 
 static bool is_same_life(const ActSegment *segment);
@@ -103,8 +104,8 @@ static void
 write_row(const ActSegmentTarget *target)
 {
 	ActIdentity self = act_incarnation_identity();
-	Datum		values[7];
-	bool		nulls[7] = {0};
+	Datum		values[8];
+	bool		nulls[8] = {0};
 
 	values[0] = Int32GetDatum(target->number);
 	values[1] = Int32GetDatum(target->epoch);
@@ -113,6 +114,7 @@ write_row(const ActSegmentTarget *target)
 	values[4] = Int64GetDatum((int64) GetWALInsertionTimeLine());
 	values[5] = Int64GetDatum((int64) self.database);
 	values[6] = Int64GetDatum((int64) self.relation);
+	values[7] = Int32GetDatum(ACT_CHAIN_FORMAT);
 	act_relation_insert(ACT_REL_SEGMENT, values, nulls);
 }
 

@@ -141,6 +141,12 @@ act_taxonomy_get(int32 code)
 				   sizeof(ActEventType), compare_codes);
 }
 
+bool
+act_taxonomy_is_own(int32 code)
+{
+	return code >= OWN_FIRST && code <= lengthof(built_in_types);
+}
+
 /* As find, but what does not exist is an error. */
 const ActEventType *
 act_taxonomy_require(const char *key, int len)

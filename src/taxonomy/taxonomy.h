@@ -52,6 +52,9 @@ extern const ActEventType *act_taxonomy_get(int32 code);
 extern const ActEventType *act_taxonomy_require(const char *key, int len);
 extern const ActEventType *act_taxonomy_require_code(int32 code);
 
+/* Is it of those that the extension alone records, of what it does itself? */
+extern bool act_taxonomy_is_own(int32 code);
+
 /* The key of a code for people, palloc'd; never fails, as a row may have
  * outlived its definition: unknown.<code> then. */
 extern char *act_taxonomy_key(int32 code);

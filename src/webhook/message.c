@@ -33,7 +33,6 @@
 
 static uint16 id_check(const pg_uuid_t *id);
 static char *body_of_event(ActRowScan *scan);
-static Jsonb *without(Jsonb *object, const char *key);
 static char *in_utf8(char *text);
 static void push_key(JsonbParseState **state, const char *key);
 static void push_text(JsonbParseState **state, const char *key, const char *value);
@@ -154,30 +153,17 @@ body_of_event(ActRowScan *scan)
 	ActEntry	entry;
 	StringInfoData body;
 	const ActEventType *type;
-	Jsonb	   *data;
 
 	act_entry_read(act_row_slot(scan), &entry);
-	/* Which of our roles was at work is nobody's business outside. */
-	entry.context = without(entry.context, "database_role");
-	entry.context = without(entry.context, "set_role");
-	data = act_entry_json(&entry);
 	initStringInfo(&body);
-	appendStringInfoString(&body, "{\"type\": ");
+	appendStringInfoString(&body, "{\"type\":");
 	type = act_taxonomy_get(entry.type);
 	escape_json(&body, type != NULL ? type->key : "unknown");
-	appendStringInfo(&body, ", \"timestamp\": \"%s\", \"data\": ",
+	appendStringInfo(&body, ",\"timestamp\":\"%s\",\"data\":",
 					 act_entry_time_text(entry.occurred_at));
-	(void) JsonbToCString(&body, &data->root, VARSIZE(data));
+	act_entry_append_object(&body, &entry);
 	appendStringInfoChar(&body, '}');
 	return in_utf8(body.data);
-}
-
-static Jsonb *
-without(Jsonb *object, const char *key)
-{
-	return DatumGetJsonbP(DirectFunctionCall2(jsonb_delete,
-											  JsonbPGetDatum(object),
-											  CStringGetTextDatum(key)));
 }
 
 static char *

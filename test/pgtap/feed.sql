@@ -74,7 +74,8 @@ SELECT is(jsonb_path_query_array(:'p1', '$.items[*].id'),
 	'occurred_at is exact');
 
 -- A hash is not enough.
-INSERT INTO _activity.event_default SELECT activity.event_id('1999-01-01Z'), '1999-01-01Z', '3', 1, organization,
+INSERT INTO _activity.event_default (id, occurred_at, xid, salt, organization, type, actor_hash, subject_hash, actor_kind, actor_id, actor_name, description, subject, metadata, context)
+SELECT activity.event_id('1999-01-01Z'), '1999-01-01Z', '3', gen_random_uuid(), organization,
 	type, hashtext('ann'), hashtext('x'), 'user', 'mallory', NULL, 'd', '{"id": "y"}', NULL, '{}'
 FROM _activity.event e JOIN _activity.organization o ON o.key = e.organization WHERE o.id = 'busy' LIMIT 1;
 SELECT is_empty($$SELECT * FROM activity.feed('busy', actor => 'ann')$$, 'another actor of the same hash');
@@ -96,7 +97,8 @@ BEGIN
 		EXECUTE format('CREATE TABLE _activity.%I PARTITION OF _activity.event FOR VALUES FROM (%L) TO (%L)',
 			name, start, (start AT TIME ZONE 'UTC' + interval '1 month') AT TIME ZONE 'UTC');
 		EXECUTE format($sql$
-			INSERT INTO _activity.%I SELECT activity.event_id(t), t, '3', 1, 1000001,
+			INSERT INTO _activity.%I (id, occurred_at, xid, salt, organization, type, actor_hash, subject_hash, actor_kind, actor_id, actor_name, description, subject, metadata, context)
+			SELECT activity.event_id(t), t, '3', gen_random_uuid(), 1000001,
 				CASE WHEN n %% 1000 = 5 THEN 2 WHEN n %% 3 = 0 THEN 65 WHEN n %% 3 = 1 THEN 21 ELSE 81 END,
 				hashtext(actor), hashtext('s' || n %% 100), 'user', actor, NULL,
 				CASE WHEN n = 1700 AND $1 < '2010-03-01' THEN 'Needle' ELSE 'Hay ' || n END,
@@ -109,6 +111,7 @@ BEGIN
 		EXECUTE format('CREATE INDEX ON _activity.%I (organization, type, id)', name);
 		EXECUTE format('CREATE INDEX ON _activity.%I (organization, actor_hash, id)', name);
 		EXECUTE format('CREATE INDEX ON _activity.%I (organization, subject_hash, id)', name);
+		EXECUTE format('CREATE INDEX ON _activity.%I (organization, on_behalf_of_hash, id) WHERE on_behalf_of_hash IS NOT NULL', name);
 	END LOOP;
 END
 $$;

@@ -263,7 +263,7 @@ FROM (VALUES
 	('ALTER TABLE _activity.organization RENAME TO former;
 	  CREATE VIEW _activity.organization AS SELECT * FROM _activity.former', :'record'),
 	('ALTER TABLE _activity.organization ALTER COLUMN id DROP NOT NULL', :'record'),
-	('ALTER TABLE _activity.event ALTER COLUMN salt TYPE text', 'SELECT count(*) FROM activity.verify(''org'')'),
+	('ALTER TABLE _activity.event ALTER COLUMN salt TYPE text USING salt::text', 'SELECT count(*) FROM activity.verify(''org'')'),
 	('ALTER TABLE _activity.event ADD COLUMN extra text', 'SELECT count(*) FROM activity.feed(''org'')'),
 	('ALTER TABLE _activity.event ALTER COLUMN subject DROP NOT NULL', :'record'),
 	('ALTER TABLE _activity.event RENAME TO former;
@@ -271,7 +271,7 @@ FROM (VALUES
 	('ALTER TABLE _activity.event RENAME TO former;
 	  CREATE TABLE _activity.event (LIKE _activity.former) PARTITION BY LIST (organization)', :'record'),
 	('ALTER TABLE _activity.event RENAME TO former;
-	  CREATE TABLE _activity.event (LIKE _activity.former) PARTITION BY RANGE (occurred_at, (salt + trap.spring(''key'')))', :'record'),
+	  CREATE TABLE _activity.event (LIKE _activity.former) PARTITION BY RANGE (occurred_at, (actor_hash + trap.spring(''key'')))', :'record'),
 	('ALTER TABLE _activity.feature_override ALTER COLUMN tier DROP NOT NULL',
 	 'SELECT count(*) FROM activity.feed(''org'')'),
 	('ALTER TABLE _activity.event_type_definition ALTER COLUMN required DROP NOT NULL',

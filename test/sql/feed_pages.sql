@@ -54,7 +54,7 @@ SELECT id AS oldest FROM activity.feed('acme', '{order.created}') \gset
 :page('acme', after => activity.event_id('2026-03-01 09:10Z'::timestamptz + interval '1 second'));
 
 -- As JSON.
-SELECT jsonb_pretty(jsonb_set(activity.feed_page('acme', '{member.joined}') #- '{items,0,id}',
+SELECT jsonb_pretty(jsonb_set(activity.feed_page('acme', '{member.joined}') #- '{items,0,id}' #- '{items,0,recorded_at}',
 	'{items,0,context}', '"…"') - '{next_cursor,prev_cursor}'::text[]);
 SELECT jsonb_array_length(p->'items') AS items, p->'has_more' AS has_more,
 	   p->>'next_cursor' = p->'items'->1->>'id' AS next_is_last,

@@ -19,7 +19,7 @@ $node->safe_psql('postgres', qq{
 	ALTER EVENT TRIGGER activity_guard_ddl DISABLE;
 	ALTER EVENT TRIGGER activity_guard_drop DISABLE;
 	SELECT activity.define_event_type('pony.ridden', 'Rode {name}');
-	SELECT activity.set_actor('user_1', 'user', E'tab\\tname', '{"ip": "::1"}'),
+	SELECT activity.set_actor('user_1', 'user', E'tab\\tname', '{"ip": "::1"}', '{"id": "u9", "name": "Nine"}'),
 		activity.record('$quoted', 'pony.ridden', E'{"id": "p", "name": "a\\\\\\\\b\\\\n\\\\"c\\\\u00e4"}', '{"n": 1.50, "deep": [1, {"x": null}]}'),
 		activity.record('$quoted', 'auth.signin', occurred_at => '2001-02-03 04:05:06.789012'),
 		activity.record('other', 'auth.signin'),
@@ -85,7 +85,8 @@ my $fourth = "(SELECT id FROM _activity.stream WHERE position = 4 AND $mine)";
 
 # Each column: what is stored otherwise, and what is not there any more.
 my %change = (id => 'activity.event_id(occurred_at)', occurred_at => q{occurred_at + '1 us'}, xid => q{'3'},
-	salt => 'salt + 1', organization => $other, type => 'type + 1',
+	salt => 'gen_random_uuid()', recorded_at => q{occurred_at + '1 s'}, on_behalf_of_hash => 'coalesce(on_behalf_of_hash, 0) + 1',
+	on_behalf_of => q{coalesce(on_behalf_of, '{}') || '{"id": "x"}'}, commitment => q{sha256('x')}, organization => $other, type => 'type + 1',
 	actor_hash => 'coalesce(actor_hash, 0) + 1', subject_hash => 'coalesce(subject_hash, 0) + 1',
 	actor_kind => q{'api_key'}, actor_id => q{'user_2'}, actor_name => q{'somebody'}, description => q{description || ' '},
 	subject => q{subject || '{"id": 7}'}, metadata => q{'{}'}, context => q{context || '{"ip": "::2"}'});
@@ -98,7 +99,7 @@ foreach my $column (sort keys %change)
 		$column eq 'id' ? '0 4' : '4', "a change of $column");
 }
 my $full = $node->safe_psql('postgres', "SELECT position FROM _activity.stream s JOIN _activity.event e USING (organization, id) WHERE s.$mine AND subject->>'id' = 'p'");
-foreach my $column (qw(salt actor_hash subject_hash actor_kind actor_id actor_name metadata))
+foreach my $column (qw(salt actor_hash subject_hash on_behalf_of_hash on_behalf_of actor_kind actor_id actor_name metadata))
 {
 	found($organization, "UPDATE _activity.event SET $column = NULL WHERE $mine AND subject->>'id' = 'p'", $full, "a null in place of $column");
 }
@@ -106,7 +107,7 @@ found('other', "UPDATE _activity.event SET organization = $other WHERE id = $fou
 found($organization, "UPDATE _activity.event SET occurred_at = occurred_at - interval '30 years' WHERE id = $fourth", '4',
 	'an event moved to another partition');
 
-my $copy = 'salt, organization, type, actor_hash, subject_hash, actor_kind, actor_id, actor_name, description, subject, metadata, context';
+my $copy = 'salt, recorded_at, organization, type, actor_hash, subject_hash, on_behalf_of_hash, actor_kind, actor_id, actor_name, description, subject, metadata, context, on_behalf_of, commitment';
 my $last = $node->safe_psql('postgres', "SELECT max(position) FROM _activity.stream WHERE $mine");
 foreach my $case (
 	[ "DELETE FROM _activity.event WHERE id = $fourth", '4', 'a removed event' ],
