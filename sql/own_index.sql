@@ -44,15 +44,22 @@ COMMENT ON VIEW _activity.wanted_index IS
 CREATE VIEW _activity.missing_index WITH (security_barrier) AS
 SELECT wanted.relation, wanted.name, wanted.definition
 FROM _activity.wanted_index wanted
-WHERE NOT EXISTS (
-	SELECT FROM pg_catalog.pg_class index
-	JOIN pg_catalog.pg_index i ON i.indexrelid = index.oid AND i.indisvalid
-	JOIN pg_catalog.pg_class held ON held.oid = i.indrelid AND held.relname = wanted.relation
-	WHERE index.relnamespace = '_activity'::regnamespace
-	  AND (index.relname = wanted.name
-		OR held.relispartition AND pg_catalog.pg_get_indexdef(index.oid)
-			= pg_catalog.replace(wanted.definition, 'INDEX ' || wanted.name || ' ON',
-				'INDEX ' || pg_catalog.quote_ident(index.relname) || ' ON')));
+-- By its name, and only where there is none of that name by what it says: to print
+-- an index takes a lock on its table.
+WHERE CASE WHEN EXISTS (
+		SELECT FROM pg_catalog.pg_class index
+		JOIN pg_catalog.pg_index i ON i.indexrelid = index.oid AND i.indisvalid
+		WHERE index.relname = wanted.name AND index.relnamespace = '_activity'::regnamespace)
+	THEN false
+	ELSE NOT EXISTS (
+		SELECT FROM pg_catalog.pg_class held
+		JOIN pg_catalog.pg_index i ON i.indrelid = held.oid AND i.indisvalid
+		JOIN pg_catalog.pg_class index ON index.oid = i.indexrelid
+		WHERE held.relname = wanted.relation AND held.relnamespace = '_activity'::regnamespace
+		  AND held.relispartition
+		  AND pg_catalog.pg_get_indexdef(index.oid) = pg_catalog.replace(wanted.definition,
+			'INDEX ' || wanted.name || ' ON', 'INDEX ' || pg_catalog.quote_ident(index.relname) || ' ON'))
+	END;
 COMMENT ON VIEW _activity.missing_index IS
 	'indexes of the extension that are gone or not valid; activity.maintain() makes them again';
 

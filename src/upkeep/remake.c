@@ -20,15 +20,18 @@ typedef struct Missing
 	char	   *definition;
 } Missing;
 
-static List *read_missing(void);
+static void read_missing(void *argument);
 static void make(void *argument);
 
 void
 act_remake_indexes(ActUpkeepReport report, void *state)
 {
+	List	   *list = NIL;
 	ListCell   *cell;
 
-	foreach(cell, read_missing())
+	/* Whoever is in the way of looking is asked again next time. */
+	(void) act_upkeep_attempt(read_missing, &list);
+	foreach(cell, list)
 	{
 		Missing    *missing = lfirst(cell);
 		char	   *name = psprintf("_activity.%s", missing->name);
@@ -42,11 +45,11 @@ act_remake_indexes(ActUpkeepReport report, void *state)
 	}
 }
 
-static List *
-read_missing(void)
+static void
+read_missing(void *argument)
 {
+	List	  **list = argument;
 	MemoryContext context = CurrentMemoryContext;
-	List	   *list = NIL;
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
@@ -62,11 +65,10 @@ read_missing(void)
 									 SPI_tuptable->tupdesc, 1);
 		missing->definition = SPI_getvalue(SPI_tuptable->vals[i],
 										   SPI_tuptable->tupdesc, 2);
-		list = lappend(list, missing);
+		*list = lappend(*list, missing);
 		MemoryContextSwitchTo(old);
 	}
 	SPI_finish();
-	return list;
 }
 
 static void
