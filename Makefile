@@ -15,6 +15,8 @@ MODULE_big = activity
 OBJS = \
 	src/activity.o \
 	src/settings.o \
+	src/xact.o \
+	src/base/cache.o \
 	src/base/json.o \
 	src/base/json_print.o \
 	src/base/own_row.o \

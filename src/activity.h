@@ -66,4 +66,7 @@ extern int	act_setting_clock_offset;	/* seconds; for tests */
 
 extern void act_settings_define(void);
 
+/* What happens when transactions end (xact.c). */
+extern void act_xact_init(void);
+
 #endif

@@ -27,12 +27,13 @@
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "storage/lmgr.h"
-#include "utils/inval.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
+#include "base/cache.h"
 #include "base/compat.h"
 #include "base/own_table_guard.h"
 #include "base/own_table.h"
@@ -85,18 +86,21 @@ static Oid	checked[ACT_REL_COUNT];
 #define CHECKS_MAX 10
 
 /*
- * Tables that were found to have these columns and plain indexes, each at its
- * OID modulo the size, until they are invalidated, as a new index does.  While a
- * table stands here its index list is the one that was checked, so that
- * ExecOpenIndices(), called next, opens no other.
+ * A table that was found to have these columns and plain indexes, until it is
+ * invalidated, as a new index does.  While it stands in the pool its index list
+ * is the one that was checked, so that ExecOpenIndices(), called next, opens no
+ * other.
  */
-static struct
+typedef struct TableCheck
 {
-	Oid			relid;
-	const char *columns;
-}			tables[128];
+	ActPooled	pooled;
+	const char *columns;		/* NULL: being checked, or refused */
+} TableCheck;
 
-static void forget(Datum arg, Oid relid);
+static ActPool checks = {.max = 1000};
+
+static void forget(Oid relid);
+static TableCheck *start_check(Oid relid);
 static void check_parent(Relation rel, const char *columns, char strategy,
 						 AttrNumber column);
 static bool has_columns(Relation rel, const char *columns);
@@ -106,19 +110,14 @@ pg_noreturn static void refuse(Relation rel);
 void
 act_relation_init(void)
 {
-	CacheRegisterRelcacheCallback(forget, (Datum) 0);
+	act_pool_init(&checks);
+	act_cache_subscribe(forget);
 }
 
-/* Relcache callback; InvalidOid means that anything may have changed. */
 static void
-forget(Datum arg, Oid relid)
+forget(Oid relid)
 {
-	int			place = relid % lengthof(tables);
-
-	if (!OidIsValid(relid))
-		memset(tables, 0, sizeof(tables));
-	else if (tables[place].relid == relid)
-		tables[place].relid = InvalidOid;
+	act_pool_forget(&checks, relid);
 	for (int i = 0; i < ACT_REL_COUNT; i++)
 	{
 		if (!OidIsValid(relid) || oids[i] == relid)
@@ -221,27 +220,40 @@ act_relation_check(Relation rel, ActRelation like)
 void
 act_relation_check_columns(Relation rel, const char *columns)
 {
-	int			place = RelationGetRelid(rel) % lengthof(tables);
+	TableCheck *check = (TableCheck *) act_pool_find(&checks, RelationGetRelid(rel));
+	bool		disturbed = true;
 
-	if (tables[place].relid == RelationGetRelid(rel) &&
-		tables[place].columns == columns)
+	if (check != NULL && check->columns == columns)
 		return;
 
 	/* Until nothing was invalidated meanwhile, which might be a new index. */
-	for (int attempt = 0; attempt < CHECKS_MAX; attempt++)
+	for (int attempt = 0; disturbed && attempt < CHECKS_MAX; attempt++)
 	{
-		tables[place].relid = RelationGetRelid(rel);
-		tables[place].columns = NULL;
+		check = start_check(RelationGetRelid(rel));
+		act_pool_pin(&check->pooled);
 		if (rel->rd_rel->relkind != RELKIND_RELATION ||
 			!has_columns(rel, columns))
 			refuse(rel);
 		act_planted_check_indexes(rel);
-		if (tables[place].relid == RelationGetRelid(rel))
-		{
-			tables[place].columns = columns;
-			break;
-		}
+		disturbed = check->pooled.stale;
+		check->columns = columns;
+		act_pool_unpin(&check->pooled);
 	}
+}
+
+static TableCheck *
+start_check(Oid relid)
+{
+	MemoryContext context = AllocSetContextCreate(CurTransactionContext,
+												  "activity table check",
+												  ALLOCSET_SMALL_SIZES);
+	TableCheck *check = MemoryContextAllocZero(context, sizeof(TableCheck));
+
+	check->pooled.key = relid;
+	check->pooled.relid = relid;
+	check->pooled.context = context;
+	act_pool_add(&checks, &check->pooled);
+	return check;
 }
 
 /* A parent's bounds are those of one column, by range or by list. */

@@ -88,16 +88,6 @@ static void insert_run(Oid partition, int first, int count);
 static void add_to_batch(Relation parent, TimestampTz time, Datum *values,
 						 bool *nulls);
 static void forget_rows(void);
-static void at_xact(XactEvent event, void *arg);
-static void at_subxact(SubXactEvent event, SubTransactionId mine,
-					   SubTransactionId parent, void *arg);
-
-void
-act_event_init(void)
-{
-	RegisterXactCallback(at_xact, NULL);
-	RegisterSubXactCallback(at_subxact, NULL);
-}
 
 void
 act_event_write(const ActEvent *event)
@@ -554,39 +544,20 @@ forget_rows(void)
 		MemoryContextReset(batch.context);
 }
 
-static void
-at_xact(XactEvent event, void *arg)
+void
+act_event_forget_batch(void)
 {
-	switch (event)
-	{
-		case XACT_EVENT_PRE_COMMIT:
-		case XACT_EVENT_PRE_PREPARE:
-			act_event_close_batch();
-			break;
-		case XACT_EVENT_COMMIT:
-		case XACT_EVENT_PREPARE:
-		case XACT_EVENT_ABORT:
-			/* The context goes with the transaction's. */
-			batch.context = NULL;
-			batch.owner = InvalidSubTransactionId;
-			forget_rows();
-			break;
-		default:
-			break;
-	}
+	/* The context goes with the transaction's. */
+	batch.context = NULL;
+	batch.owner = InvalidSubTransactionId;
+	forget_rows();
 }
 
-static void
-at_subxact(SubXactEvent event, SubTransactionId mine,
-		   SubTransactionId parent, void *arg)
+void
+act_event_abort_sub(SubTransactionId mine)
 {
 	if (batch.owner != mine)
 		return;
-	if (event == SUBXACT_EVENT_PRE_COMMIT_SUB)
-		act_event_close_batch();
-	else if (event == SUBXACT_EVENT_ABORT_SUB)
-	{
-		batch.owner = InvalidSubTransactionId;
-		forget_rows();
-	}
+	batch.owner = InvalidSubTransactionId;
+	forget_rows();
 }

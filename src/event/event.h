@@ -75,6 +75,9 @@ extern char *act_event_subject_id(Jsonb *subject, int *len);
  */
 extern int32 act_event_hash(const char *id, int len);
 
-extern void act_event_init(void);
+/* The batch is forgotten: at the end of the transaction, or if it is the aborted
+ * subtransaction's. */
+extern void act_event_forget_batch(void);
+extern void act_event_abort_sub(SubTransactionId mine);
 
 #endif

@@ -30,12 +30,12 @@
 #include "common/hashfn.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
-#include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
 #include "event/organization.h"
+#include "base/cache.h"
 #include "base/own_table.h"
 
 #define ID_MAX 255				/* bytes */
@@ -65,17 +65,12 @@ static Interned *look_up(const char *id, int len);
 static void remember(const char *id, int32 key, bool tentative);
 static int32 find_dirty(Relation rel, const char *id, bool *certain, bool *ours);
 static int32 write_row(Relation rel, const char *id);
-static void at_xact(XactEvent event, void *arg);
-static void at_subxact(SubXactEvent event, SubTransactionId mine,
-					   SubTransactionId parent, void *arg);
-static void at_invalidation(Datum arg, Oid relid);
+static void forget(Oid relid);
 
 void
 act_organization_init(void)
 {
-	RegisterXactCallback(at_xact, NULL);
-	RegisterSubXactCallback(at_subxact, NULL);
-	CacheRegisterRelcacheCallback(at_invalidation, (Datum) 0);
+	act_cache_subscribe(forget);
 }
 
 int32
@@ -295,9 +290,8 @@ write_row(Relation rel, const char *id)
 	return key;
 }
 
-/* Ends the doubt about tentative entries, one way or the other. */
-static void
-settle(bool committed)
+void
+act_organization_settle(bool committed)
 {
 	HASH_SEQ_STATUS scan;
 	Interned   *entry;
@@ -319,25 +313,7 @@ settle(bool committed)
 }
 
 static void
-at_xact(XactEvent event, void *arg)
-{
-	if (event == XACT_EVENT_COMMIT)
-		settle(true);
-	else if (event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
-		settle(false);
-}
-
-/* What an aborted subtransaction learned might be its own row's key. */
-static void
-at_subxact(SubXactEvent event, SubTransactionId mine,
-		   SubTransactionId parent, void *arg)
-{
-	if (event == SUBXACT_EVENT_ABORT_SUB)
-		settle(false);
-}
-
-static void
-at_invalidation(Datum arg, Oid relid)
+forget(Oid relid)
 {
 	if (!OidIsValid(relid) || relid == cache_relid)
 		cache_is_stale = true;

@@ -16,6 +16,12 @@ extern int32 act_organization_intern(const char *id, int len);
 /* The id of a key, palloc'd; throws an internal error when there is none. */
 extern char *act_organization_id(int32 key);
 
+/*
+ * Ends the doubt about keys of rows that this transaction has written: true when
+ * they have committed, false when they have not or may not.
+ */
+extern void act_organization_settle(bool committed);
+
 extern void act_organization_init(void);
 
 #endif

@@ -55,17 +55,6 @@ typedef struct Omitted
 static List *omitted = NIL;
 
 static void omit(SubTransactionId owner, int64 events);
-static void send_pending(void);
-static void at_xact(XactEvent event, void *arg);
-static void at_subxact(SubXactEvent event, SubTransactionId mine,
-					   SubTransactionId parent, void *arg);
-
-void
-act_notify_init(void)
-{
-	RegisterXactCallback(at_xact, NULL);
-	RegisterSubXactCallback(at_subxact, NULL);
-}
 
 void
 act_notify_add(const ActEvent *event, const char *organization,
@@ -357,8 +346,8 @@ act_notify_has_room(void)
 	return DatumGetFloat8(pg_notification_queue_usage(fcinfo)) < QUEUE_FULL;
 }
 
-static void
-send_pending(void)
+void
+act_notify_send(void)
 {
 	ListCell   *cell;
 	bool		shared = act_setting_notify == ACT_NOTIFY_SHARED ||
@@ -391,47 +380,33 @@ send_pending(void)
 							  ((Omitted *) linitial(omitted))->events));
 }
 
-static void
-at_xact(XactEvent event, void *arg)
+void
+act_notify_forget(void)
 {
-	switch (event)
-	{
-		case XACT_EVENT_PRE_COMMIT:
-			send_pending();
-			break;
-		case XACT_EVENT_COMMIT:
-		case XACT_EVENT_PREPARE:
-		case XACT_EVENT_ABORT:
-			pending = NIL;		/* the memory went with the transaction */
-			omitted = NIL;
-			break;
-		default:
-			break;
-	}
+	pending = NIL;				/* the memory went with the transaction */
+	omitted = NIL;
 }
 
-/*
- * Messages of the aborted one and of its children are the list's tail.  What a
- * committed one left out is its parent's from then on, so that in the end the
- * top transaction has the sum.
- */
-static void
-at_subxact(SubXactEvent event, SubTransactionId mine,
-		   SubTransactionId parent, void *arg)
+/* So that in the end the top transaction has the sum. */
+void
+act_notify_commit_sub(SubTransactionId mine, SubTransactionId parent)
 {
 	Omitted    *last = omitted == NIL ? NULL : llast(omitted);
 
-	if (event == SUBXACT_EVENT_ABORT_SUB)
-		while (pending != NIL && ((Pending *) llast(pending))->owner >= mine)
-			pending = list_delete_last(pending);
+	if (last == NULL || last->owner != mine)
+		return;
+	omitted = list_delete_last(omitted);
+	omit(parent, last->events);
+}
 
-	if (last != NULL && last->owner == mine &&
-		(event == SUBXACT_EVENT_ABORT_SUB || event == SUBXACT_EVENT_COMMIT_SUB))
-	{
+/* Messages of the aborted one and of its children are the list's tail. */
+void
+act_notify_abort_sub(SubTransactionId mine)
+{
+	while (pending != NIL && ((Pending *) llast(pending))->owner >= mine)
+		pending = list_delete_last(pending);
+	if (omitted != NIL && ((Omitted *) llast(omitted))->owner == mine)
 		omitted = list_delete_last(omitted);
-		if (event == SUBXACT_EVENT_COMMIT_SUB)
-			omit(parent, last->events);
-	}
 }
 
 /* activity.channel(organization) */

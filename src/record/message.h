@@ -45,6 +45,13 @@ extern void act_notify_add(const ActEvent *event, const char *organization,
 /* Is there so much room in the notification queue that sending can't fail? */
 extern bool act_notify_has_room(void);
 
-extern void act_notify_init(void);
+/* Sends what this transaction is to send. */
+extern void act_notify_send(void);
+
+/* Forgets it at the end of the transaction, or what an aborted subtransaction
+ * was to send; what a committed one left out is its parent's from then on. */
+extern void act_notify_forget(void);
+extern void act_notify_commit_sub(SubTransactionId mine, SubTransactionId parent);
+extern void act_notify_abort_sub(SubTransactionId mine);
 
 #endif

@@ -11,11 +11,10 @@
  */
 #include "activity.h"
 
-#include "access/xact.h"
 #include "utils/hsearch.h"
-#include "utils/inval.h"
 #include "utils/memutils.h"
 
+#include "base/cache.h"
 #include "stream/head.h"
 #include "record/message.h"
 #include "event/organization.h"
@@ -34,18 +33,12 @@ static Oid	publication_relid = InvalidOid;
 static Oid	stream_relid = InvalidOid;
 
 static void make_table(void);
-static void forget(void);
-static void at_xact(XactEvent event, void *arg);
-static void at_subxact(SubXactEvent event, SubTransactionId mine,
-					   SubTransactionId parent, void *arg);
-static void at_invalidation(Datum arg, Oid relid);
+static void forget_tables(Oid relid);
 
 void
 act_head_init(void)
 {
-	RegisterXactCallback(at_xact, NULL);
-	RegisterSubXactCallback(at_subxact, NULL);
-	CacheRegisterRelcacheCallback(at_invalidation, (Datum) 0);
+	act_cache_subscribe(forget_tables);
 }
 
 void
@@ -119,32 +112,17 @@ make_table(void)
 }
 
 /* The table stays until the next batch: one that goes on may be using it. */
-static void
-forget(void)
+void
+act_head_forget(void)
 {
 	right_after = UNKNOWN;
 	publication_relid = InvalidOid;
 }
 
 static void
-at_xact(XactEvent event, void *arg)
-{
-	if (event == XACT_EVENT_ABORT)
-		forget();
-}
-
-static void
-at_subxact(SubXactEvent event, SubTransactionId mine,
-		   SubTransactionId parent, void *arg)
-{
-	if (event == SUBXACT_EVENT_ABORT_SUB)
-		forget();
-}
-
-static void
-at_invalidation(Datum arg, Oid relid)
+forget_tables(Oid relid)
 {
 	if (!OidIsValid(relid) || relid == publication_relid ||
 		relid == stream_relid)
-		forget();
+		act_head_forget();
 }

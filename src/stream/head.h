@@ -31,6 +31,9 @@ extern void act_head_end(int64 publication);
 /* Where the head's organization is notified. */
 extern const char *act_head_channel(ActHead *head);
 
+/* Something was rolled back, perhaps what the heads were moved by. */
+extern void act_head_forget(void);
+
 extern void act_head_init(void);
 
 #endif

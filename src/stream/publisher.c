@@ -92,13 +92,6 @@ static void notify(Batch *batch, ActHead *head, TupleTableSlot *event);
 static void write_waiting(Batch *batch);
 static void close_batch(Batch *batch);
 static int	compare_ids(const void *a, const void *b);
-static void at_xact(XactEvent event, void *arg);
-
-void
-act_publisher_init(void)
-{
-	RegisterXactCallback(at_xact, NULL);
-}
 
 /* activity.publish() */
 PGDLLEXPORT Datum
@@ -444,15 +437,18 @@ compare_ids(const void *a, const void *b)
 				  &((const ActUnpublished *) b)->id, UUID_LEN);
 }
 
-/* Prepared, we would keep everybody from publishing until who knows when. */
-static void
-at_xact(XactEvent event, void *arg)
+void
+act_publisher_refuse_prepare(void)
 {
-	if (event == XACT_EVENT_PRE_PREPARE && publishes)
+	if (publishes)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("cannot prepare a transaction that has published events"),
 				 errhint("Call activity.publish() or activity.replay() in a transaction of its own.")));
-	if (event != XACT_EVENT_PRE_COMMIT)
-		publishes = false;
+}
+
+void
+act_publisher_forget_right(void)
+{
+	publishes = false;
 }

@@ -51,6 +51,13 @@ extern int64 act_publisher_run(bool *more);
  */
 extern void act_publisher_hide_own(Snapshot snapshot);
 
-extern void act_publisher_init(void);
+/*
+ * Throws if the transaction has published: prepared, it would keep everybody
+ * from publishing until who knows when.
+ */
+extern void act_publisher_refuse_prepare(void);
+
+/* The transaction has ended, and with it the right to publish. */
+extern void act_publisher_forget_right(void);
 
 #endif

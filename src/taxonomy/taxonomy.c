@@ -28,6 +28,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
+#include "base/cache.h"
 #include "base/own_table.h"
 #include "taxonomy/suggestion.h"
 #include "taxonomy/taxonomy.h"
@@ -46,28 +47,24 @@
 /* Most names of fields that an error lists. */
 #define LISTED_FIELDS 20
 
-/*
- * The application's definitions.  A stale set stays where it is until the next
- * look-up, because somebody may hold a pointer into it.
- */
+/* The application's definitions. */
 typedef struct Definitions
 {
-	MemoryContext context;
 	int			count;
 	ActEventType *by_code;		/* sorted */
 	ActEventType **by_key;		/* sorted, pointing into by_code */
 } Definitions;
 
-static Definitions definitions;
-static bool definitions_valid = false;
-static uint64 invalidations = 0;	/* counts, so that a load notices them */
-static Oid	definitions_relid = InvalidOid;
+static void *load_definitions(ActSet *set);
+
+static ActSet definition_set = {
+	.name = "event types",
+	.fill = load_definitions
+};
 
 static MemoryContext built_in_templates = NULL;
 
-static void forget_definitions(Datum arg, Oid relid);
-static void refresh_definitions(void);
-static void load_definitions(Definitions *loaded);
+static const Definitions *current_definitions(void);
 static void read_definition(Relation relation, HeapTuple tuple,
 							ActEventType *type);
 static char *read_text(Relation relation, HeapTuple tuple, AttrNumber column);
@@ -83,7 +80,7 @@ static void append_fields(StringInfo out, int *nlisted, Jsonb *jsonb,
 void
 act_taxonomy_init(void)
 {
-	CacheRegisterRelcacheCallback(forget_definitions, (Datum) 0);
+	act_set_init(&definition_set);
 }
 
 /* The type of a key in any case of letters, or NULL. */
@@ -92,6 +89,7 @@ act_taxonomy_find(const char *key, int len)
 {
 	char		lower[ACT_KEY_MAX + 1];
 	const ActEventType *type;
+	const Definitions *definitions;
 	int			i;
 
 	if (len > ACT_KEY_MAX)
@@ -104,8 +102,8 @@ act_taxonomy_find(const char *key, int len)
 	if (type != NULL)
 		return type;
 
-	refresh_definitions();
-	type = search_key(definitions.by_key, definitions.count, lower);
+	definitions = current_definitions();
+	type = search_key(definitions->by_key, definitions->count, lower);
 	if (type != NULL)
 		return type;
 
@@ -113,10 +111,10 @@ act_taxonomy_find(const char *key, int len)
 	if (IsTransactionState())
 	{
 		AcceptInvalidationMessages();
-		if (!definitions_valid)
+		if (act_set_is_stale(&definition_set))
 		{
-			refresh_definitions();
-			type = search_key(definitions.by_key, definitions.count, lower);
+			definitions = current_definitions();
+			type = search_key(definitions->by_key, definitions->count, lower);
 		}
 	}
 	return type;
@@ -127,17 +125,18 @@ const ActEventType *
 act_taxonomy_get(int32 code)
 {
 	ActEventType wanted;
+	const Definitions *definitions;
 
 	if (code >= 1 && code <= lengthof(built_in_types))
 		return &built_in_types[code - 1];
 	if (code < ACT_FIRST_DEFINED_CODE)
 		return NULL;
 
-	refresh_definitions();
-	if (definitions.count == 0)
+	definitions = current_definitions();
+	if (definitions->count == 0)
 		return NULL;
 	wanted.code = code;
-	return bsearch(&wanted, definitions.by_code, definitions.count,
+	return bsearch(&wanted, definitions->by_code, definitions->count,
 				   sizeof(ActEventType), compare_codes);
 }
 
@@ -235,18 +234,19 @@ act_taxonomy_is_key(const char *key)
 int
 act_taxonomy_count(void)
 {
-	refresh_definitions();
-	return lengthof(built_in_types) + definitions.count;
+	return lengthof(built_in_types) + current_definitions()->count;
 }
 
 const ActEventType *
 act_taxonomy_nth(int i)
 {
+	const Definitions *definitions = definition_set.content;
+
 	if (i < lengthof(built_in_types))
 		return &built_in_types[i];
 	i -= lengthof(built_in_types);
-	Assert(i < definitions.count);
-	return &definitions.by_code[i];
+	Assert(definitions != NULL && i < definitions->count);
+	return &definitions->by_code[i];
 }
 
 /* The type's template, compiled when first asked for. */
@@ -264,7 +264,7 @@ act_taxonomy_template(const ActEventType *type)
 		owned->template =
 			act_template_compile(type->template_source,
 								 type->built_in ? built_in_templates :
-								 definitions.context);
+								 definition_set.context);
 	}
 	return owned->template;
 }
@@ -364,93 +364,64 @@ act_taxonomy_synonyms(int32 code, int32 **codes, int *ncodes)
 	}
 }
 
-/* Relcache callback: marks them as stale, frees nothing. */
-static void
-forget_definitions(Datum arg, Oid relid)
+/* None outside a transaction, unless they were read before. */
+static const Definitions *
+current_definitions(void)
 {
-	if (relid == InvalidOid || relid == definitions_relid ||
-		definitions_relid == InvalidOid)
-	{
-		definitions_valid = false;
-		invalidations++;
-	}
-}
+	static const Definitions none = {0};
+	const Definitions *definitions = act_set_get(&definition_set);
 
-/* Loads them unless what we have is good. */
-static void
-refresh_definitions(void)
-{
-	uint64		before = invalidations;
-	Definitions loaded = {0};
-
-	if (likely(definitions_valid) || !IsTransactionState())
-		return;
-
-	loaded.context = AllocSetContextCreate(CurrentMemoryContext,
-										   "activity event types",
-										   ALLOCSET_SMALL_SIZES);
-	load_definitions(&loaded);
-
-	/* Nothing below can fail. */
-	MemoryContextSetParent(loaded.context, CacheMemoryContext);
-	if (definitions.context != NULL)
-		MemoryContextDelete(definitions.context);
-	definitions = loaded;
-
-	/* A change that came in meanwhile may be in it, or not. */
-	definitions_valid = (before == invalidations);
+	return likely(definitions != NULL) ? definitions : &none;
 }
 
 /*
  * Reads them, sorted both ways.  While the extension is being created there is
  * no table yet, and thus no definition.
  */
-static void
-load_definitions(Definitions *loaded)
+static void *
+load_definitions(ActSet *set)
 {
-	MemoryContext caller = MemoryContextSwitchTo(loaded->context);
+	Definitions *loaded = palloc0(sizeof(Definitions));
 	Oid			namespace = get_namespace_oid("_activity", true);
+	Oid			relid = InvalidOid;
 	Relation	relation;
 	SysScanDesc scan;
 	HeapTuple	tuple;
 	int			room = 16;
-	int			i;
 
-	definitions_relid = InvalidOid;
 	if (OidIsValid(namespace))
-		definitions_relid = get_relname_relid("event_type_definition",
-											  namespace);
-	if (OidIsValid(definitions_relid))
-	{
-		relation = table_open(definitions_relid, AccessShareLock);
-		act_relation_check_columns(relation, "ITttATt");
-		scan = systable_beginscan(relation, InvalidOid, false, NULL, 0, NULL);
-		loaded->by_code = palloc(room * sizeof(ActEventType));
-		while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-		{
-			if (loaded->count == room)
-			{
-				room *= 2;
-				loaded->by_code = repalloc(loaded->by_code,
-										   room * sizeof(ActEventType));
-			}
-			read_definition(relation, tuple,
-							&loaded->by_code[loaded->count++]);
-		}
-		systable_endscan(scan);
-		table_close(relation, AccessShareLock);
+		relid = get_relname_relid("event_type_definition", namespace);
+	act_set_depends(set, relid);
+	if (!OidIsValid(relid))
+		return loaded;
 
-		if (loaded->count > 0)
-			qsort(loaded->by_code, loaded->count, sizeof(ActEventType),
-				  compare_codes);
-		loaded->by_key = palloc((loaded->count + 1) * sizeof(ActEventType *));
-		for (i = 0; i < loaded->count; i++)
-			loaded->by_key[i] = &loaded->by_code[i];
-		if (loaded->count > 0)
-			qsort(loaded->by_key, loaded->count, sizeof(ActEventType *),
-				  compare_keys);
+	relation = table_open(relid, AccessShareLock);
+	act_relation_check_columns(relation, "ITttATt");
+	scan = systable_beginscan(relation, InvalidOid, false, NULL, 0, NULL);
+	loaded->by_code = palloc(room * sizeof(ActEventType));
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		if (loaded->count == room)
+		{
+			room *= 2;
+			loaded->by_code = repalloc(loaded->by_code,
+									   room * sizeof(ActEventType));
+		}
+		read_definition(relation, tuple, &loaded->by_code[loaded->count++]);
 	}
-	MemoryContextSwitchTo(caller);
+	systable_endscan(scan);
+	table_close(relation, AccessShareLock);
+
+	if (loaded->count > 0)
+		qsort(loaded->by_code, loaded->count, sizeof(ActEventType),
+			  compare_codes);
+	loaded->by_key = palloc((loaded->count + 1) * sizeof(ActEventType *));
+	for (int i = 0; i < loaded->count; i++)
+		loaded->by_key[i] = &loaded->by_code[i];
+	if (loaded->count > 0)
+		qsort(loaded->by_key, loaded->count, sizeof(ActEventType *),
+			  compare_keys);
+	return loaded;
 }
 
 /* One row, copied into the current context. */

@@ -44,11 +44,6 @@ static Moving moving;			/* plan is NULL: nothing waits */
 static void check_trigger(FunctionCallInfo fcinfo, const char *name);
 static void capture(TriggerData *data, ActPlan *plan);
 static void start_moving(TriggerData *data, ActPlan *plan);
-static void finish_moving(void);
-static void forget_moving(void);
-static void end_transaction(XactEvent event, void *arg);
-static void end_subtransaction(SubXactEvent event, SubTransactionId mine,
-							   SubTransactionId parent, void *arg);
 static void capture_truncated(Relation table, const char *argument);
 static bool truncate_row(const ActRow *row, void *arg);
 
@@ -56,13 +51,6 @@ PG_FUNCTION_INFO_V1(act_capture_row);
 PG_FUNCTION_INFO_V1(act_capture_begin);
 PG_FUNCTION_INFO_V1(act_capture_end);
 PG_FUNCTION_INFO_V1(act_capture_truncate);
-
-void
-act_capture_init(void)
-{
-	RegisterXactCallback(end_transaction, NULL);
-	RegisterSubXactCallback(end_subtransaction, NULL);
-}
 
 /* capture_row(tracking) - after each row. */
 PGDLLEXPORT Datum
@@ -102,7 +90,7 @@ PGDLLEXPORT Datum
 act_capture_end(PG_FUNCTION_ARGS)
 {
 	check_trigger(fcinfo, "capture_end");
-	finish_moving();
+	act_capture_finish_moving();
 	act_record_close_batch();
 	act_gap_flush();
 	return PointerGetDatum(NULL);
@@ -155,14 +143,14 @@ capture(TriggerData *data, ActPlan *plan)
 			ActRow		old = {moving.plan, moving.slot};
 
 			act_change_record(&old, &first);
-			forget_moving();
+			act_capture_forget_moving();
 			return;
 		}
-		finish_moving();
+		act_capture_finish_moving();
 		act_change_record(NULL, &first);
 		return;
 	}
-	finish_moving();
+	act_capture_finish_moving();
 	if (TRIGGER_FIRED_BY_UPDATE(data->tg_event))
 		act_change_record(&first, &second);
 	else if (HeapTupleHeaderIndicatesMovedPartitions(data->tg_trigtuple->t_data))
@@ -185,24 +173,24 @@ start_moving(TriggerData *data, ActPlan *plan)
 	moving.context = context;
 	moving.subtransaction = GetCurrentSubTransactionId();
 	moving.plan = plan;
-	plan->uses++;
+	act_tracking_plan_keep(plan);
 	MemoryContextSwitchTo(old);
 }
 
 /* Its other half did not come: a BEFORE trigger kept it out. */
-static void
-finish_moving(void)
+void
+act_capture_finish_moving(void)
 {
 	ActRow		old = {moving.plan, moving.slot};
 
 	if (moving.plan == NULL)
 		return;
 	act_change_record(&old, NULL);
-	forget_moving();
+	act_capture_forget_moving();
 }
 
-static void
-forget_moving(void)
+void
+act_capture_forget_moving(void)
 {
 	ActPlan    *plan = moving.plan;
 
@@ -213,30 +201,11 @@ forget_moving(void)
 	act_tracking_plan_release(plan);
 }
 
-static void
-end_transaction(XactEvent event, void *arg)
+void
+act_capture_abort_sub(SubTransactionId mine)
 {
-	switch (event)
-	{
-		case XACT_EVENT_PRE_COMMIT:
-		case XACT_EVENT_PRE_PREPARE:
-			finish_moving();
-			break;
-		case XACT_EVENT_ABORT:
-			forget_moving();
-			break;
-		default:
-			break;
-	}
-}
-
-static void
-end_subtransaction(SubXactEvent event, SubTransactionId mine,
-				   SubTransactionId parent, void *arg)
-{
-	if (event == SUBXACT_EVENT_ABORT_SUB && moving.plan &&
-		moving.subtransaction >= mine)
-		forget_moving();
+	if (moving.plan && moving.subtransaction >= mine)
+		act_capture_forget_moving();
 }
 
 /*

@@ -268,7 +268,7 @@ is_same_row(const ActRow *old, const ActRow *new)
 		Datum		new_value;
 
 		if (old->plan != new->plan)
-			old_number = get_attnum(old->plan->relid,
+			old_number = get_attnum(old->plan->pooled.relid,
 									NameStr(attribute->attname));
 		if (old_number <= 0 || old_number > old_desc->natts)
 			continue;

@@ -44,7 +44,7 @@ act_tracking_tier_lose(const ActRow *row)
 	ActScanKey	key = {"organization", NULL};
 	int			len;
 	char	   *text = act_change_text(row, plan->organization, &len);
-	Oid			relid = plan->relid;
+	Oid			relid = plan->pooled.relid;
 	Relation	table;
 
 	if (text == NULL)

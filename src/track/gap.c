@@ -41,17 +41,7 @@ static bool waiting;			/* some have changes */
 #define MANY_REASONS "more reasons than are told apart"
 
 static Gap *find_gap(const ActPlan *plan, const char *reason);
-static void end_transaction(XactEvent event, void *arg);
-static void end_subtransaction(SubXactEvent event, SubTransactionId mine,
-							   SubTransactionId parent, void *arg);
 static void insert_gap(const Gap *gap);
-
-void
-act_gap_init(void)
-{
-	RegisterXactCallback(end_transaction, NULL);
-	RegisterSubXactCallback(end_subtransaction, NULL);
-}
 
 void
 act_gap_note(const ActPlan *plan, const char *reason, const char *hint)
@@ -154,7 +144,7 @@ find_gap(const ActPlan *plan, const char *reason)
 	gap = palloc0(sizeof(Gap));
 	gap->tracking = pstrdup(plan->tracking->id);
 	gap->category = pstrdup(plan->tracking->category);
-	gap->table = quote_qualified_identifier(get_namespace_name(get_rel_namespace(plan->relid)),
+	gap->table = quote_qualified_identifier(get_namespace_name(get_rel_namespace(plan->pooled.relid)),
 											plan->table);
 	gap->reason = pstrdup(reason);
 	gap->subtransaction = mine;
@@ -164,35 +154,18 @@ find_gap(const ActPlan *plan, const char *reason)
 	return gap;
 }
 
-static void
-end_transaction(XactEvent event, void *arg)
+void
+act_gap_forget(void)
 {
-	switch (event)
-	{
-		case XACT_EVENT_PRE_COMMIT:
-		case XACT_EVENT_PRE_PREPARE:
-			act_gap_flush();
-			break;
-		case XACT_EVENT_COMMIT:
-		case XACT_EVENT_ABORT:
-		case XACT_EVENT_PREPARE:
-			gaps = NIL;
-			waiting = false;
-			break;
-		default:
-			break;
-	}
+	gaps = NIL;
+	waiting = false;
 }
 
-/* What an aborted subtransaction saw did not happen. */
-static void
-end_subtransaction(SubXactEvent event, SubTransactionId mine,
-				   SubTransactionId parent, void *arg)
+void
+act_gap_abort_sub(SubTransactionId mine)
 {
 	ListCell   *cell;
 
-	if (event != SUBXACT_EVENT_ABORT_SUB)
-		return;
 	foreach(cell, gaps)
 	{
 		Gap		   *gap = lfirst(cell);

@@ -7,8 +7,6 @@
 
 #include "track/plan.h"
 
-extern void act_gap_init(void);
-
 /*
  * One change of the table that the rules could not make sense of.  Throws
  * ERRCODE_ACT_UNKNOWN_STATE if the table is tracked with on_unknown = 'error';
@@ -22,6 +20,12 @@ extern void act_gap_note_silence(const ActPlan *plan);
 
 /* Write the counts of the current statement. */
 extern void act_gap_flush(void);
+
+/* The transaction has ended, and its memory with it. */
+extern void act_gap_forget(void);
+
+/* What an aborted subtransaction saw did not happen. */
+extern void act_gap_abort_sub(SubTransactionId mine);
 
 /* For upkeep, within upkeep.h's begin and end: one row for each day, table and
  * reason; the rows left of those that had company. */

@@ -1,42 +1,35 @@
 /*
  * track/plan.c
- *		Plans: cached per backend and trigger, built anew after the table or its
+ *		Plans: kept per backend and trigger, built anew after the table or its
  *		trigger was altered.
  *
  * Partitions have triggers of their own, with the same argument but perhaps
- * other column numbers, hence a plan per trigger and not per argument.  An
- * invalidation may arrive in the middle of a call, so that its callback only
- * marks, and a plan that is in use is freed by whoever releases it last.
+ * other column numbers, hence a plan per trigger and not per argument.
  */
 #include "activity.h"
 
 #include "taxonomy/taxonomy.h"
 #include "track/plan.h"
 
-#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
-#include "utils/hsearch.h"
-#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
-typedef struct PlanEntry
-{
-	Oid			trigger;
-	ActPlan    *plan;
-} PlanEntry;
+/* A plan has some 25 kB. */
+static ActPool plans = {.max = 1000};
 
-static HTAB *plans;
-static ActPlan *last_plan;		/* in plans, or NULL */
-static Oid	definitions_relid;	/* of the application's event types */
+static Oid	definitions_relid = InvalidOid; /* of the application's event types */
 
-static void mark_stale(Datum arg, Oid relid);
-static void end_transaction(XactEvent event, void *arg);
+/* While a plan is being built: of which table, and whether it changed meanwhile. */
+static Oid	building = InvalidOid;
+static bool disturbed = false;
+
+static void forget(Oid relid);
 static ActPlan *build(Relation table, Oid trigger, const char *argument);
 static void bind_columns(ActPlan *plan, Relation table);
 static void bind_all(ActPlan *plan, Relation table);
@@ -54,75 +47,33 @@ static void bind_tier(ActPlan *plan);
 static void watch(ActPlan *plan, int column);
 static int	find_machine(const ActPlan *plan, const char *name);
 
-/* Called once, at load: callbacks can't be taken back. */
 void
 act_tracking_plan_init(void)
 {
-	CacheRegisterRelcacheCallback(mark_stale, (Datum) 0);
-	RegisterXactCallback(end_transaction, NULL);
+	act_pool_init(&plans);
+	act_cache_subscribe(forget);
 }
 
 ActPlan *
 act_tracking_plan_hold(Relation table, Oid trigger, const char *argument)
 {
-	PlanEntry  *entry;
-	bool		found;
+	ActPlan    *plan = (ActPlan *) act_pool_find(&plans, trigger);
 
-	/* Most calls are for the row after the last one. */
-	if (last_plan && last_plan->trigger == trigger && !last_plan->stale)
+	if (likely(plan != NULL))
 	{
-		last_plan->uses++;
-		return last_plan;
+		act_pool_pin(&plan->pooled);
+		return plan;
 	}
-	last_plan = NULL;
-	if (plans == NULL)
-	{
-		HASHCTL		control = {
-			.keysize = sizeof(Oid),
-			.entrysize = sizeof(PlanEntry),
-			.hcxt = TopMemoryContext
-		};
+	building = RelationGetRelid(table);
+	disturbed = false;
+	plan = build(table, trigger, argument);
+	act_pool_add(&plans, &plan->pooled);
+	act_pool_pin(&plan->pooled);
 
-		plans = hash_create("activity tracking plans", 32, &control,
-							HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	}
-	entry = hash_search(plans, &trigger, HASH_ENTER, &found);
-	if (!found)
-		entry->plan = NULL;
-	if (entry->plan == NULL || entry->plan->stale)
-	{
-		ActPlan    *stale = entry->plan;
-
-		entry->plan = NULL;
-		if (stale && stale->uses == 0)
-			MemoryContextDelete(stale->context);
-
-		/* Looking things up may run into invalidations: look again. */
-		{
-			ActPlan    *plan = build(table, trigger, argument);
-
-			entry = hash_search(plans, &trigger, HASH_ENTER, &found);
-			if (!found)
-				entry->plan = NULL;
-			Assert(entry->plan == NULL);
-			entry->plan = plan;
-		}
-	}
-	entry->plan->uses++;
-	last_plan = entry->plan;
-	return entry->plan;
-}
-
-void
-act_tracking_plan_release(ActPlan *plan)
-{
-	PlanEntry  *entry;
-
-	if (--plan->uses > 0 || !plan->stale)
-		return;
-	entry = hash_search(plans, &plan->trigger, HASH_FIND, NULL);
-	if (entry == NULL || entry->plan != plan)
-		MemoryContextDelete(plan->context);
+	/* Then it is good for this call, but the next one builds it anew. */
+	if (disturbed)
+		act_pool_forget(&plans, building);
+	return plan;
 }
 
 Oid
@@ -153,36 +104,12 @@ act_tracking_plan_column(const ActPlan *plan, const char *name)
 }
 
 static void
-mark_stale(Datum arg, Oid relid)
+forget(Oid relid)
 {
-	HASH_SEQ_STATUS scan;
-	PlanEntry  *entry;
+	bool		all = !OidIsValid(relid) || relid == definitions_relid;
 
-	if (plans == NULL)
-		return;
-	hash_seq_init(&scan, plans);
-	while ((entry = hash_seq_search(&scan)) != NULL)
-		if (entry->plan &&
-			(!OidIsValid(relid) || entry->plan->relid == relid ||
-			 relid == definitions_relid))
-			entry->plan->stale = true;
-}
-
-/* Calls that an error cut short, be it caught, no longer hold their plans. */
-static void
-end_transaction(XactEvent event, void *arg)
-{
-	HASH_SEQ_STATUS scan;
-	PlanEntry  *entry;
-
-	if (plans == NULL || (event != XACT_EVENT_ABORT &&
-						  event != XACT_EVENT_COMMIT &&
-						  event != XACT_EVENT_PREPARE))
-		return;
-	hash_seq_init(&scan, plans);
-	while ((entry = hash_seq_search(&scan)) != NULL)
-		if (entry->plan)
-			entry->plan->uses = 0;
+	act_pool_forget(&plans, all ? InvalidOid : relid);
+	disturbed |= all || relid == building;
 }
 
 /* A failure leaves nothing behind but memory of the transaction. */
@@ -198,9 +125,9 @@ build(Relation table, Oid trigger, const char *argument)
 	ActPlan    *plan = palloc0(sizeof(ActPlan));
 	ListCell   *cell;
 
-	plan->context = context;
-	plan->trigger = trigger;
-	plan->relid = RelationGetRelid(table);
+	plan->pooled.key = trigger;
+	plan->pooled.relid = RelationGetRelid(table);
+	plan->pooled.context = context;
 	plan->table = pstrdup(RelationGetRelationName(table));
 	plan->argument = pstrdup(argument);
 	definitions_relid = get_relname_relid("event_type_definition",
@@ -228,7 +155,6 @@ build(Relation table, Oid trigger, const char *argument)
 	if (plan->any_change)
 		bind_all(plan, table);
 	MemoryContextSwitchTo(old);
-	MemoryContextSetParent(context, CacheMemoryContext);
 	return plan;
 }
 
@@ -274,7 +200,7 @@ bind_columns(ActPlan *plan, Relation table)
 				act_value_learn(&column->types[i],
 								TupleDescAttr(RelationGetDescr(table),
 											  column->parts[i] - 1)->atttypid,
-								plan->context);
+								plan->pooled.context);
 		}
 	}
 }

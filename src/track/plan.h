@@ -7,6 +7,7 @@
 #define ACT_TRACKING_PLAN_H
 
 #include "track/tracking.h"
+#include "base/cache.h"
 #include "base/value.h"
 
 #include "access/attnum.h"
@@ -83,11 +84,7 @@ typedef struct ActPlanRule
 
 typedef struct ActPlan
 {
-	Oid			trigger;		/* hash key */
-	MemoryContext context;		/* of everything here */
-	Oid			relid;
-	bool		stale;			/* set by invalidation: build it anew */
-	int			uses;			/* calls that hold it now */
+	ActPooled	pooled;			/* by the trigger's OID, and of the table */
 	char	   *table;			/* name, for messages */
 	char	   *argument;		/* of the trigger */
 	ActTracking *tracking;
@@ -115,11 +112,24 @@ extern void act_tracking_plan_init(void);
 
 /*
  * The plan of a row trigger on the table; good until the matching release, also
- * when the table is altered meanwhile.
+ * when the table is altered meanwhile.  What an error cut short holds it until
+ * the transaction ends.
  */
 extern ActPlan *act_tracking_plan_hold(Relation table, Oid trigger,
 									   const char *argument);
-extern void act_tracking_plan_release(ActPlan *plan);
+
+/* Holds it once more. */
+static inline void
+act_tracking_plan_keep(ActPlan *plan)
+{
+	act_pool_pin(&plan->pooled);
+}
+
+static inline void
+act_tracking_plan_release(ActPlan *plan)
+{
+	act_pool_unpin(&plan->pooled);
+}
 
 /* _activity.capture_row, by which triggers of ours are known. */
 extern Oid	act_tracking_plan_function(void);

@@ -10,7 +10,6 @@
 
 #include <signal.h>
 
-#include "access/xact.h"
 #include "commands/dbcommands.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -41,12 +40,10 @@ static void request(void);
 static void startup(void);
 static ActWorkerSlot *find_meant(void);
 static ActWorkerSlot *find_own(void);
-static void at_xact(XactEvent event, void *arg);
 
 void
 act_worker_init(void)
 {
-	RegisterXactCallback(at_xact, NULL);
 	if (!process_shared_preload_libraries_in_progress)
 		return;
 	previous_request = shmem_request_hook;
@@ -221,26 +218,20 @@ find_own(void)
 	return own_slot;
 }
 
-/* At COMMIT our rows are visible already. */
-static void
-at_xact(XactEvent event, void *arg)
+void
+act_worker_wake_expecting(void)
 {
-	switch (event)
-	{
-		case XACT_EVENT_COMMIT:
-			if (recorded || changes)
-				act_worker_wake();
-			if (changes)
-				act_worker_wake_launcher();
-			recorded = changes = false;
-			break;
-		case XACT_EVENT_ABORT:
-		case XACT_EVENT_PREPARE:
-			recorded = changes = false;
-			break;
-		default:
-			break;
-	}
+	if (recorded || changes)
+		act_worker_wake();
+	if (changes)
+		act_worker_wake_launcher();
+	recorded = changes = false;
+}
+
+void
+act_worker_expect_nothing(void)
+{
+	recorded = changes = false;
 }
 
 /* What the worker of this database is doing, for activity.health. */

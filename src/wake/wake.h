@@ -20,6 +20,13 @@ extern bool act_worker_notifies(void);
 /* This transaction has recorded: its commit will wake the worker. */
 extern void act_worker_expect(void);
 
+/*
+ * Once the commit is visible: wakes whom this transaction was to wake.  Or
+ * forgets that it was to.
+ */
+extern void act_worker_wake_expecting(void);
+extern void act_worker_expect_nothing(void);
+
 /* Wakes it now. */
 extern void act_worker_wake(void);
 

@@ -24,6 +24,7 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+#include "base/cache.h"
 #include "base/own_table_guard.h"
 #include "taxonomy/taxonomy.h"
 #include "webhook/webhook.h"
@@ -58,12 +59,13 @@ typedef struct Audience
 	Listener   *first;
 } Audience;
 
-/* NULL: to be read.  What the callbacks compare with stands beside it. */
-static MemoryContext audience_context = NULL;
-static HTAB *audiences = NULL;
-static bool is_stale = true;
-static Oid	endpoint_relid = InvalidOid;
-static Oid	definition_relid = InvalidOid;
+static void *read_audiences(ActSet *set);
+
+/* A table of audiences. */
+static ActSet audience_set = {
+	.name = "webhook audiences",
+	.fill = read_audiences
+};
 
 typedef struct Run
 {
@@ -71,27 +73,32 @@ typedef struct Run
 	int			count;
 } Run;
 
-static void read_audiences(void);
-static void add_listener(HeapTuple row, TupleDesc desc);
+static void fan_out(HTAB *audiences, const ActPublished *events, int count);
+static void add_listener(HTAB *audiences, HeapTuple row, TupleDesc desc);
 static void add_codes(Listener *listener, ArrayType *patterns);
 static bool wants(const Listener *listener, int32 type);
 static bool is_about_webhooks(int32 type);
 static int	by_code(const void *a, const void *b);
-static void forget(Datum arg, Oid relid);
 
 void
 act_webhook_fan_out(const ActPublished *events, int count)
+{
+	HTAB	   *audiences;
+
+	AcceptInvalidationMessages();
+	audiences = act_set_pin(&audience_set);
+	if (hash_get_num_entries(audiences) > 0)
+		fan_out(audiences, events, count);
+	act_set_unpin(&audience_set, audiences);
+}
+
+static void
+fan_out(HTAB *audiences, const ActPublished *events, int count)
 {
 	static uint64 call = 0;
 	Run			run = {NULL, 0};
 	List	   *woken = NIL;
 	TimestampTz now = 0;
-
-	AcceptInvalidationMessages();
-	if (is_stale)
-		read_audiences();
-	if (hash_get_num_entries(audiences) == 0)
-		return;
 
 	call++;
 	for (int i = 0; i < count; i++)
@@ -141,40 +148,34 @@ act_webhook_fan_out(const ActPublished *events, int count)
 }
 
 /* Reads all endpoints that are on: a few hundred bytes each. */
-static void
-read_audiences(void)
+static void *
+read_audiences(ActSet *set)
 {
+	MemoryContext context = CurrentMemoryContext;
+	HTAB	   *audiences;
 	Oid			namespace = get_namespace_oid("_activity", false);
 	HASHCTL		info = {0};
 	ActRowScan	scan;
 	HeapTuple	row;
 
-	if (audience_context == NULL)
-		audience_context = AllocSetContextCreate(TopMemoryContext,
-												 "activity webhook audiences",
-												 ALLOCSET_DEFAULT_SIZES);
-	MemoryContextReset(audience_context);
+	act_set_depends(set, get_relname_relid("webhook_endpoint", namespace));
+	act_set_depends(set, get_relname_relid("event_type_definition", namespace));
 	info.keysize = sizeof(int32);
 	info.entrysize = sizeof(Audience);
-	info.hcxt = audience_context;
+	info.hcxt = context;
 	audiences = hash_create("activity webhook audiences", 64, &info,
 							HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	endpoint_relid = get_relname_relid("webhook_endpoint", namespace);
-	definition_relid = get_relname_relid("event_type_definition", namespace);
-
-	/* What changes from here on makes it stale again. */
-	is_stale = false;
 	act_row_begin(&scan, act_row_open("webhook_endpoint", AccessShareLock),
 				  "webhook_endpoint_pkey", 0, NULL);
 	while ((row = act_row_next(&scan)) != NULL)
-		add_listener(row, RelationGetDescr(scan.rel));
+		add_listener(audiences, row, RelationGetDescr(scan.rel));
 	act_row_end(&scan);
+	return audiences;
 }
 
 static void
-add_listener(HeapTuple row, TupleDesc desc)
+add_listener(HTAB *audiences, HeapTuple row, TupleDesc desc)
 {
-	MemoryContext old;
 	Listener   *listener;
 	Audience   *audience;
 	bool		found;
@@ -185,7 +186,6 @@ add_listener(HeapTuple row, TupleDesc desc)
 	if (!heap_attisnull(row, ENDPOINT_DISABLED_AT, desc) ||
 		!heap_attisnull(row, ENDPOINT_DELETED_AT, desc))
 		return;
-	old = MemoryContextSwitchTo(audience_context);
 	listener = palloc0(sizeof(Listener));
 	listener->endpoint = DatumGetInt32(heap_getattr(row, ENDPOINT_KEY, desc, &isnull));
 	value = heap_getattr(row, ENDPOINT_EVENT_TYPES, desc, &isnull);
@@ -199,7 +199,6 @@ add_listener(HeapTuple row, TupleDesc desc)
 		audience->first = NULL;
 	listener->next = audience->first;
 	audience->first = listener;
-	MemoryContextSwitchTo(old);
 }
 
 /*
@@ -272,20 +271,12 @@ is_about_webhooks(int32 code)
 	return type != NULL && strcmp(type->category, "webhook") == 0;
 }
 
-static void
-forget(Datum arg, Oid relid)
-{
-	if (!OidIsValid(relid) || relid == endpoint_relid || relid == definition_relid)
-		is_stale = true;
-}
-
 void
 act_webhook_init(void)
 {
-	act_store_init();
 	act_planted_own(act_webhook_endpoint_changed);
 	act_publisher_fan_out = act_webhook_fan_out;
-	CacheRegisterRelcacheCallback(forget, (Datum) 0);
+	act_set_init(&audience_set);
 }
 
 /* _activity.webhook_codes(event_types text[]) RETURNS integer[] */

@@ -11,7 +11,6 @@
 
 #include "access/htup_details.h"
 #include "access/table.h"
-#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
@@ -59,24 +58,15 @@ enum
  * that a subtransaction gave back again, it does no harm to say so. */
 static int32 last_locked = 0;
 
-static void at_xact(XactEvent event, void *arg);
 static void set_lock_tag(LOCKTAG *tag, int32 endpoint);
 static WebhookEndpoint *find_endpoint(const char *index, ScanKey key);
 static void read_flights(WebhookState *state, ArrayType *array);
 static Datum flights_array(const WebhookState *state);
 
 void
-act_store_init(void)
+act_store_forget_locks(void)
 {
-	RegisterXactCallback(at_xact, NULL);
-}
-
-static void
-at_xact(XactEvent event, void *arg)
-{
-	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT ||
-		event == XACT_EVENT_PREPARE)
-		last_locked = 0;
+	last_locked = 0;
 }
 
 static void

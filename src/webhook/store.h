@@ -108,7 +108,8 @@ typedef struct WebhookRetry
 extern bool act_store_try_lock(int32 endpoint);
 extern bool act_store_lock_in_order(int32 endpoint);
 extern void act_store_lock(int32 endpoint);
-extern void act_store_init(void);
+/* The transaction has ended, and its locks with it. */
+extern void act_store_forget_locks(void);
 
 /* NULL: there is none.  palloc'd. */
 extern WebhookEndpoint *act_store_endpoint(int32 key);
