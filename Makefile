@@ -40,6 +40,7 @@ OBJS = \
 	src/record/actor.o \
 	src/record/message.o \
 	src/record/record.o \
+	src/record/size.o \
 	src/track/capture.o \
 	src/track/change.o \
 	src/track/change_event.o \

@@ -25,7 +25,7 @@ CREATE FUNCTION activity.record(
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'act_record_event';
 COMMENT ON FUNCTION activity.record(text, activity.event_type, jsonb, jsonb, text, timestamptz, uuid) IS
-	'records one event in the current transaction and returns its id; the same client-made id (UUIDv7) again records nothing; errors: AC001 unknown event type, AC002 required field missing, 22023 bad argument, 22008 time out of range, 25006 read-only';
+	'records one event in the current transaction and returns its id; the same client-made id (UUIDv7) again records nothing; errors: AC001 unknown event type, AC002 required field missing, 22023 bad argument, 22008 time out of range, 54000 larger than activity.max_event_size, 25006 read-only';
 
 CREATE FUNCTION activity.set_actor(
 	id      text,

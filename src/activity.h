@@ -50,6 +50,7 @@ extern char *act_setting_context;
 extern bool act_setting_capture;
 extern int	act_setting_notify;			/* ActNotify */
 extern int	act_setting_notify_limit;	/* messages a transaction */
+extern int	act_setting_max_event_size; /* bytes, within ACT_SIZE_BOUND */
 extern int	act_setting_default_tier;	/* ActTier */
 extern int	act_setting_partitions_ahead;	/* months */
 extern int	act_setting_publish_batch;	/* events a transaction */

@@ -14,6 +14,7 @@
 #include "utils/guc.h"
 
 #include "record/actor.h"
+#include "record/size.h"
 #include "track/tier.h"
 
 char	   *act_setting_actor_id;
@@ -26,6 +27,7 @@ char	   *act_setting_context;
 bool		act_setting_capture = true;
 int			act_setting_notify = ACT_NOTIFY_BOTH;
 int			act_setting_notify_limit = 10000;
+int			act_setting_max_event_size = 1024 * 1024;
 int			act_setting_default_tier = ACT_TIER_FREE;
 int			act_setting_partitions_ahead = 3;
 int			act_setting_publish_batch = 10000;
@@ -92,6 +94,12 @@ act_settings_define(void)
 							"A larger transaction sends one summary for the rest.",
 							&act_setting_notify_limit, 10000, 0, INT_MAX,
 							PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("activity.max_event_size",
+							"Most bytes that subject, metadata, context and description of an event have together.",
+							"A larger one is refused; one of a tracked table is recorded without what is too large.",
+							&act_setting_max_event_size, 1024 * 1024,
+							ACT_SIZE_LEAST, ACT_SIZE_BOUND,
+							PGC_SUSET, GUC_UNIT_BYTE, NULL, NULL, NULL);
 	DefineCustomEnumVariable("activity.default_tier",
 							 "Tier of organizations that none was set for.",
 							 NULL, &act_setting_default_tier, ACT_TIER_FREE,

@@ -116,10 +116,15 @@ omit(SubTransactionId owner, int64 events)
 	last->events += events;
 }
 
-/* A JSON string; the text's bytes are valid in the database's encoding. */
+/*
+ * A JSON string; the text's bytes are valid in the database's encoding.  What is
+ * longer than a whole message is left out by the caller; then its beginning
+ * shows that as well, and no large text is escaped.
+ */
 static void
 append_string(StringInfo out, const char *value, int len)
 {
+	len = Min(len, PAYLOAD_MAX);
 	for (int i = 0; i < len; i++)
 	{
 		unsigned char c = (unsigned char) value[i];

@@ -17,18 +17,21 @@
 #include "record/message.h"
 #include "event/organization.h"
 #include "record/record.h"
+#include "record/size.h"
 
 PG_FUNCTION_INFO_V1(act_record_event);
 
+static inline bool fit(ActEvent *event, bool cut);
 static Jsonb *subject_with_kind(Jsonb *subject, const char *kind);
 static TimestampTz time_of(const ActHappening *happening, pg_uuid_t *id);
 
-void
+bool
 act_record(const ActHappening *happening, pg_uuid_t *id)
 {
 	const ActEventType *type;
 	const ActActor *actor;
 	ActEvent	event;
+	bool		whole;
 
 	PreventCommandIfReadOnly("recording an event");
 	PreventCommandDuringRecovery("recording an event");
@@ -39,16 +42,6 @@ act_record(const ActHappening *happening, pg_uuid_t *id)
 	event.metadata = happening->metadata;
 	if (type->nrequired > 0)
 		act_taxonomy_check_required(type, event.subject, event.metadata);
-	event.description = happening->description != NULL ?
-		happening->description :
-		act_template_render(act_taxonomy_template(type), event.subject,
-							event.metadata);
-
-	event.occurred_at = time_of(happening, &event.id);
-	event.recorded_at = happening->id == NULL &&
-		happening->occurred_at == DT_NOBEGIN ? DT_NOBEGIN : GetCurrentTimestamp();
-	event.organization = act_organization_intern(happening->organization,
-												 happening->organization_len);
 	actor = act_actor_current();
 	event.actor_kind = actor->kind;
 	event.actor_id = actor->id;
@@ -56,12 +49,40 @@ act_record(const ActHappening *happening, pg_uuid_t *id)
 	event.context = act_actor_context();
 	event.on_behalf_of = act_actor_on_behalf_of();
 
+	/* Before the template multiplies what is too large. */
+	event.description = happening->description;
+	whole = fit(&event, happening->cut);
+	if (event.description == NULL)
+	{
+		event.description = act_template_render(act_taxonomy_template(type),
+												event.subject, event.metadata);
+		whole = fit(&event, happening->cut) && whole;
+	}
+
+	event.occurred_at = time_of(happening, &event.id);
+	event.recorded_at = happening->id == NULL &&
+		happening->occurred_at == DT_NOBEGIN ? DT_NOBEGIN : GetCurrentTimestamp();
+	event.organization = act_organization_intern(happening->organization,
+												 happening->organization_len);
 	*id = event.id;
 	if (happening->id == NULL)
 		act_event_write(&event);
 	else if (!act_event_write_once(&event))
-		return;
+		return whole;
 	act_notify_add(&event, happening->organization, happening->organization_len);
+	return whole;
+}
+
+/* True if the event is within the limit as it is. */
+static inline bool
+fit(ActEvent *event, bool cut)
+{
+	if (likely(act_size_fits(event)))
+		return true;
+	if (!cut)
+		act_size_complain();
+	act_size_cut(event);
+	return false;
 }
 
 void

@@ -18,16 +18,19 @@ typedef struct ActHappening
 	text	   *description;	/* NULL: render the type's template */
 	TimestampTz occurred_at;	/* DT_NOBEGIN: now */
 	const pg_uuid_t *id;		/* NULL: make one; else idempotent */
+	bool		cut;			/* too large: record what fits, don't throw */
 } ActHappening;
 
 /*
  * Records it in the current transaction; the id of the event into *id (which
- * of an event that exists already, if the caller gave that one's id).
+ * of an event that exists already, if the caller gave that one's id).  An event
+ * larger than activity.max_event_size throws 54000, or with happening->cut loses
+ * what is too large (record/size.h): then the result is false.
  * Between act_record_open_batch and act_record_close_batch the rows are
  * computed at once but may be written together; close, any reading function of
  * ours, and the commit write what is left.
  */
-extern void act_record(const ActHappening *happening, pg_uuid_t *id);
+extern bool act_record(const ActHappening *happening, pg_uuid_t *id);
 
 extern void act_record_open_batch(void);
 extern void act_record_close_batch(void);

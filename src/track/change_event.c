@@ -60,7 +60,10 @@ act_change_event_record(const ActPlanRule *rule, const ActRow *old,
 	if (happening.metadata && JB_ROOT_COUNT(happening.metadata) == 0)
 		happening.metadata = NULL;
 	happening.occurred_at = DT_NOBEGIN;
-	act_record(&happening, &id);
+	happening.cut = true;
+	if (!act_record(&happening, &id))
+		act_gap_note(plan, "a change is larger than activity.max_event_size",
+					 "It was recorded without what is too large.");
 }
 
 /* The kind is written here, which spares act_record() a second pass. */
