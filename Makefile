@@ -9,7 +9,7 @@ EXTVERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(HERE)$(EXTEN
 # The parts of the install script, in the order in which they run.
 SQL_PARTS = schema types event_type tables taxonomy record tier feed track \
 	append_only guard retention stream webhook_tables webhook_base webhook_endpoint \
-	webhook_delivery webhook_upkeep webhook_view connection own_index health access
+	webhook_delivery webhook_upkeep webhook_view connection compliance own_index health access
 
 MODULE_big = activity
 OBJS = \
@@ -94,6 +94,7 @@ OBJS = \
 	src/upkeep/ddl_guard.o \
 	src/upkeep/drop_guard.o \
 	src/upkeep/maintain.o \
+	src/upkeep/redact.o \
 	src/upkeep/remake.o \
 	src/upkeep/shape_guard.o \
 	src/worker/hook.o \

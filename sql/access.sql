@@ -65,6 +65,16 @@ BEGIN ATOMIC
 	('administer', 'function', 'connection_guide'),
 	('administer', 'relation', 'connections'),
 
+	('comply', 'function', 'redact'),
+	('comply', 'function', 'redact_person'),
+	('comply', 'function', 'redaction_ledger'),
+	('comply', 'function', 'replay_redactions'),
+	('comply', 'function', 'declare_personal'),
+	('comply', 'function', 'place_hold'),
+	('comply', 'function', 'release_hold'),
+	('comply', 'relation', 'redactions'),
+	('comply', 'relation', 'holds'),
+
 	('administer', 'function', 'define_event_type'),
 	('administer', 'function', 'set_tier'),
 	('administer', 'function', 'track'),
@@ -88,7 +98,7 @@ BEGIN ATOMIC
 	('administer', 'update', 'features');
 END;
 COMMENT ON FUNCTION _activity.privilege() IS
-	'the objects of schema activity that each of the rights read, record and administer opens';
+	'the objects of schema activity that each of the rights read, record, comply and administer opens';
 
 -- Grants run as the owner of the extension's objects, so whoever may call
 -- allow() may pass on what it lists and nothing else.
@@ -103,12 +113,13 @@ BEGIN
 	granted := CASE allow.what
 		WHEN 'read' THEN ARRAY['use', 'read']
 		WHEN 'record' THEN ARRAY['use', 'record']
-		WHEN 'administer' THEN ARRAY['use', 'read', 'record', 'administer']
+		WHEN 'comply' THEN ARRAY['use', 'comply']
+		WHEN 'administer' THEN ARRAY['use', 'read', 'record', 'comply', 'administer']
 	END;
 	IF granted IS NULL THEN
 		RAISE EXCEPTION 'unknown right "%"', allow.what
 			USING ERRCODE = 'invalid_parameter_value',
-				  HINT = 'The rights are read, record and administer.';
+				  HINT = 'The rights are read, record, comply and administer.';
 	END IF;
 
 	EXECUTE format('GRANT USAGE ON SCHEMA activity TO %s', allow.role);
@@ -139,7 +150,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION activity.allow(regrole, text) IS
-	'gives a role a right: read (feed, stream and counts), record, or administer (both, and everything else); errors: 22023 for another word';
+	'gives a role a right: read (feed, stream and counts), record, comply (redactions and holds alone), or administer (all, and everything else); errors: 22023 for another word';
 
 CREATE FUNCTION _activity.grant_functions(role regrole, name text) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE STRICT

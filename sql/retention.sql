@@ -77,6 +77,21 @@ $$;
 COMMENT ON FUNCTION _activity.check_keep(interval) IS
 	'refuses a time of retention that is none';
 
+-- Recorded for whoever is known; a rule can come before the first event.
+CREATE FUNCTION _activity.note_retention(organization text, keep text) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF EXISTS (SELECT FROM _activity.organization known WHERE known.id = note_retention.organization) THEN
+		PERFORM _activity.record_own(note_retention.organization, 'compliance.retention_changed',
+			jsonb_build_object('kind', 'retention'), jsonb_build_object('keep', note_retention.keep), NULL);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION _activity.note_retention(text, text) IS
+	'records that an organization''s events are kept for another time';
+
 CREATE FUNCTION activity.set_retention(organization text, keep interval)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
@@ -103,6 +118,7 @@ BEGIN
 	INSERT INTO _activity.retention_rule (organization, keep)
 	VALUES (set_retention.organization, set_retention.keep)
 	ON CONFLICT (organization) DO UPDATE SET keep = excluded.keep;
+	PERFORM _activity.note_retention(set_retention.organization, coalesce(set_retention.keep::text, 'ever'));
 END
 $$;
 COMMENT ON FUNCTION activity.set_retention(text, interval) IS
@@ -136,6 +152,9 @@ BEGIN
 	PERFORM _activity.check_tables('retention_rule');
 	DELETE FROM _activity.retention_rule rule
 	WHERE rule.organization = unset_retention.organization;
+	IF FOUND THEN
+		PERFORM _activity.note_retention(unset_retention.organization, 'as long as its tier says');
+	END IF;
 END
 $$;
 COMMENT ON FUNCTION activity.unset_retention(text) IS

@@ -78,6 +78,34 @@ act_event_id_random(void)
 	return pool[--left];
 }
 
+bool
+act_event_id_parse(const char *text, pg_uuid_t *id)
+{
+	int			at = 0;
+
+	for (int i = 0; i < UUID_LEN; i++)
+	{
+		int			byte = 0;
+
+		if (i == 4 || i == 6 || i == 8 || i == 10)
+			if (text[at++] != '-')
+				return false;
+		for (int half = 0; half < 2; half++)
+		{
+			char		c = text[at++];
+
+			if (c >= '0' && c <= '9')
+				byte = byte * 16 + c - '0';
+			else if (c >= 'a' && c <= 'f')
+				byte = byte * 16 + c - 'a' + 10;
+			else
+				return false;
+		}
+		id->data[i] = (unsigned char) byte;
+	}
+	return true;
+}
+
 void
 act_event_id_make(TimestampTz time, pg_uuid_t *id)
 {

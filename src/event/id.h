@@ -21,6 +21,9 @@ extern bool act_event_id_time(const pg_uuid_t *id, TimestampTz *time);
 /* 64 random bits from the server's strong source. */
 extern uint64 act_event_id_random(void);
 
+/* The 36 characters of a UUID; false for anything else. */
+extern bool act_event_id_parse(const char *text, pg_uuid_t *id);
+
 /* The current time, later than every earlier answer in this backend. */
 extern TimestampTz act_event_id_clock(void);
 

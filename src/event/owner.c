@@ -32,6 +32,7 @@
 #include "utils/resowner.h"
 
 #include "base/compat.h"
+#include "base/own_table.h"
 #include "event/event.h"
 #include "event/owner.h"
 
@@ -57,6 +58,24 @@ set_tag(LOCKTAG *tag, Oid event)
 {
 	SET_LOCKTAG_OBJECT(*tag, MyDatabaseId, RelationRelationId, event,
 					   LOCK_SUBOBJECT);
+}
+
+void
+act_upkeep_wait(void)
+{
+	LOCKTAG		tag;
+
+	set_tag(&tag, act_relation_oid(ACT_REL_EVENT));
+	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+}
+
+bool
+act_upkeep_waited(void)
+{
+	LOCKTAG		tag;
+
+	set_tag(&tag, act_relation_oid(ACT_REL_EVENT));
+	return act_compat_lock_held(&tag, ExclusiveLock);
 }
 
 bool

@@ -26,6 +26,13 @@ extern bool act_upkeep_begin(ActUpkeep *upkeep);
 extern void act_upkeep_end(const ActUpkeep *upkeep);
 
 /*
+ * Waits until nobody does upkeep, and keeps others from it until the transaction
+ * ends; and whether this transaction has done so.
+ */
+extern void act_upkeep_wait(void);
+extern bool act_upkeep_waited(void);
+
+/*
  * Is what happens now done by upkeep?  The guards of the tables ask, because
  * upkeep makes and drops months by plain DDL.
  */

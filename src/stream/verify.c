@@ -22,7 +22,9 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/fmgrprotos.h"
 #include "utils/hsearch.h"
+#include "utils/jsonb.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/xid8.h"
@@ -37,6 +39,7 @@
 #include "record/record.h"
 #include "base/own_table.h"
 #include "stream/stream.h"
+#include "taxonomy/taxonomy.h"
 
 PG_FUNCTION_INFO_V1(act_verify);
 PG_FUNCTION_INFO_V1(act_checkpoint);
@@ -61,9 +64,11 @@ typedef struct Verification
 	ActStreamRow anchor;		/* where readers begin; position 0: none */
 	bool		hides;			/* it does, an event: that was reported */
 	MemoryContext scratch;
+	MemoryContext context;		/* of the call */
 	Sum			streamed;		/* ids at positions whose events are there */
 	Sum			stored;			/* ids of events that are published */
 	HTAB	   *ids;			/* of the stream; NULL: not needed yet */
+	HTAB	   *redactions;		/* met in the stream; NULL: none yet */
 } Verification;
 
 /* Of ids. */
@@ -72,6 +77,14 @@ typedef struct Id
 	pg_uuid_t	id;				/* the hash key */
 	bool		met;			/* an event has it */
 } Id;
+
+/* Of a redaction, and how many events it is said to have redacted. */
+typedef struct Redaction
+{
+	pg_uuid_t	id;				/* the hash key */
+	int64		events;
+	int64		position;		/* of the last of them */
+} Redaction;
 
 static bool begin(Verification *v, FunctionCallInfo fcinfo);
 static TimestampTz read_expiry(int32 organization);
@@ -82,6 +95,10 @@ static void check_position(Verification *v, const ActStreamRow *at,
 						   ActStreamRow *before);
 static void check_row(Verification *v, const ActStreamRow *at,
 					  TupleTableSlot *event, uint8 *hash, bool linked);
+static void count_redacted(Verification *v, const ActStreamRow *at,
+						   TupleTableSlot *event);
+static void check_redactions(Verification *v);
+static int64 redacted_by(TupleTableSlot *event);
 static void add(Sum *sum, const pg_uuid_t *id);
 static void count_stored(TupleTableSlot *row, void *argument);
 static void find_inserted(Verification *v);
@@ -97,6 +114,8 @@ act_verify(PG_FUNCTION_ARGS)
 	if (!begin(&v, fcinfo))
 		return (Datum) 0;
 	walk(&v);
+	if (v.redactions != NULL)
+		check_redactions(&v);
 	act_lookup_all(v.lookup, v.organization, count_stored, &v);
 	if (memcmp(v.streamed.sum, v.stored.sum, sizeof(v.stored.sum)) != 0)
 		find_inserted(&v);
@@ -165,6 +184,7 @@ begin(Verification *v, FunctionCallInfo fcinfo)
 	v->chain = act_chain_create();
 	act_progress_read(GetActiveSnapshot(), &v->progress);
 	v->expired_before = read_expiry(v->organization);
+	v->context = CurrentMemoryContext;
 	v->scratch = AllocSetContextCreate(CurrentMemoryContext, "activity verify",
 									   ALLOCSET_DEFAULT_SIZES);
 	for (int i = 0; i < 2; i++)
@@ -290,6 +310,7 @@ check_row(Verification *v, const ActStreamRow *at, TupleTableSlot *event,
 		return;
 	}
 	add(&v->streamed, &at->id);
+	count_redacted(v, at, event);
 	if (!linked)
 		return;
 	act_chain_digest(v->chain, event, v->id, digest);
@@ -299,6 +320,90 @@ check_row(Verification *v, const ActStreamRow *at, TupleTableSlot *event,
 			   psprintf("event %s is not what was published at this position",
 						DatumGetCString(DirectFunctionCall1(uuid_out,
 															UUIDPGetDatum(&at->id)))));
+}
+
+/*
+ * A redacted event names its redaction, which is an event, too: in the chain, with
+ * its reason.  Whoever erases behind the extension's back has none, or makes one
+ * redaction account for more events than it did.
+ */
+static void
+count_redacted(Verification *v, const ActStreamRow *at, TupleTableSlot *event)
+{
+	pg_uuid_t	id = {{0}};
+	JsonbValue	named;
+	Jsonb	   *subject;
+	Redaction  *redaction;
+	bool		found;
+
+	slot_getallattrs(event);
+	if (event->tts_isnull[ACT_EVENT_COMMITMENT - 1])
+		return;
+	subject = DatumGetJsonbP(event->tts_values[ACT_EVENT_SUBJECT - 1]);
+	if (getKeyJsonValueFromContainer(&subject->root, "redacted", 8, &named) != NULL &&
+		named.type == jbvString && named.val.string.len == 36)
+		(void) act_event_id_parse(named.val.string.val, &id);
+	if (v->redactions == NULL)
+	{
+		HASHCTL		control = {0};
+
+		control.keysize = sizeof(pg_uuid_t);
+		control.entrysize = sizeof(Redaction);
+		control.hcxt = v->context;
+		v->redactions = hash_create("activity verify redactions", 64, &control,
+									HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	}
+	redaction = hash_search(v->redactions, &id, HASH_ENTER, &found);
+	if (!found)
+		redaction->events = 0;
+	redaction->events++;
+	redaction->position = at->position;
+}
+
+static void
+check_redactions(Verification *v)
+{
+	HASH_SEQ_STATUS scan;
+	Redaction  *redaction;
+
+	hash_seq_init(&scan, v->redactions);
+	while ((redaction = hash_seq_search(&scan)) != NULL)
+	{
+		TupleTableSlot *event = act_lookup_event(v->lookup, v->organization,
+												 &redaction->id);
+		TimestampTz time;
+
+		/* One that has expired can't be asked any more. */
+		if (event == NULL && act_event_id_time(&redaction->id, &time) &&
+			time < v->expired_before)
+			continue;
+		if (event == NULL || redacted_by(event) < redaction->events)
+			report(v, redaction->position,
+				   psprintf("redacted by %s, which did not redact it",
+							DatumGetCString(DirectFunctionCall1(uuid_out,
+																UUIDPGetDatum(&redaction->id)))));
+	}
+}
+
+/* How many events a redaction says that it redacted; 0 for what is none. */
+static int64
+redacted_by(TupleTableSlot *event)
+{
+	const ActEventType *type;
+	JsonbValue	events;
+	Jsonb	   *metadata;
+
+	slot_getallattrs(event);
+	type = act_taxonomy_get(DatumGetInt32(event->tts_values[ACT_EVENT_TYPE - 1]));
+	if (type == NULL || strcmp(type->key, "compliance.redacted") != 0 ||
+		event->tts_isnull[ACT_EVENT_METADATA - 1])
+		return 0;
+	metadata = DatumGetJsonbP(event->tts_values[ACT_EVENT_METADATA - 1]);
+	if (getKeyJsonValueFromContainer(&metadata->root, "events", 6, &events) == NULL ||
+		events.type != jbvNumeric)
+		return 0;
+	return DatumGetInt64(DirectFunctionCall1(numeric_int8,
+											 NumericGetDatum(events.val.numeric)));
 }
 
 static void

@@ -259,6 +259,9 @@ delete_expired(Maintenance *maintenance, Oid relid, const char *condition)
 							  "SELECT expired.ctid FROM _activity.retention_of k, LATERAL"
 							  " (SELECT e.ctid FROM ONLY %s e"
 							  " WHERE e.organization = k.key AND %s"
+							  " AND (NOT EXISTS (SELECT FROM _activity.hold h"
+							  " WHERE h.organization = k.key AND h.released_at IS NULL)"
+							  " OR _activity.held_by(e::_activity.event) IS NULL)"
 							  " ORDER BY e.id LIMIT " INT64_FORMAT ") expired"
 							  " WHERE k.keep IS NOT NULL LIMIT " INT64_FORMAT "))",
 							  table, table, condition,
@@ -291,7 +294,7 @@ is_ours(Oid relid)
 	return ours;
 }
 
-/* Does an organization that has events in it keep this partition? */
+/* Does an organization that has events in it, or a hold, keep this partition? */
 static bool
 is_kept(const char *table, TimestampTz until)
 {
@@ -301,7 +304,12 @@ is_kept(const char *table, TimestampTz until)
 						  " ORDER BY e.id LIMIT 1) its"
 						  " WHERE k.keep IS NULL OR now() - k.keep < '%s'"
 						  " LIMIT 1) kept",
-						  table, timestamptz_to_str(until)) > 0;
+						  table, timestamptz_to_str(until)) > 0 ||
+		act_upkeep_ask("SELECT count(*) FROM (SELECT FROM _activity.hold h"
+					   " JOIN ONLY %s e ON e.organization = h.organization"
+					   " WHERE h.released_at IS NULL"
+					   " AND _activity.held_by(e::_activity.event) IS NOT NULL"
+					   " LIMIT 1) held", table) > 0;
 }
 
 /* Which months are to be made: asked for, ahead, or in the default partition. */

@@ -139,6 +139,25 @@ foreach my $case (
 	found($organization, $change, $at, $name);
 }
 
+# Redacted, partly: both stay clean, and find what is changed afterwards, or forged.
+$node->safe_psql('postgres', q{
+	SELECT activity.set_actor('ann', 'user', 'Ann'), activity.record('private', 'auth.signin'), activity.record('private', 'auth.signup'),
+		activity.set_actor('bob'), activity.record('private', 'auth.signin', '{"id": 1}');
+	SELECT activity.publish();
+	SELECT * FROM activity.redact_person('ann', 'asked', 'private');
+	SELECT activity.publish()});
+my $private = "organization = (SELECT min(key) FROM _activity.organization WHERE id = 'private')";
+my $first = "(SELECT id FROM _activity.stream WHERE position = 1 AND $private)";
+my $third = "(SELECT id FROM _activity.stream WHERE position = 3 AND $private)";
+found('private', 'SELECT', '', 'a redaction');
+found('private', "UPDATE _activity.event SET type = type + 1 WHERE id = $first", '1', 'a changed skeleton of a redacted event');
+found('private', "UPDATE _activity.event SET commitment = sha256('x') WHERE id = $first", '1', 'a changed commitment');
+found('private', "UPDATE _activity.event SET description = 'x' WHERE id = $third", '3', 'a changed personal part beside it');
+found('private', "UPDATE _activity.event e SET commitment = _activity.commitment(e), salt = NULL, subject = (SELECT jsonb_build_object('redacted', id) FROM _activity.redaction) WHERE id = $third",
+	'3', 'a forged redaction');
+found('private', "UPDATE _activity.event e SET commitment = _activity.commitment(e), salt = NULL, subject = '{}' WHERE id = $third", '3', 'a redaction by nobody');
+found('private', "DELETE FROM _activity.event WHERE id = $first", '1', 'a removed redacted event');
+
 # What no chain can see without a checkpoint kept elsewhere.
 my $cut = both($organization, "DELETE FROM _activity.event WHERE id = (SELECT id FROM _activity.stream WHERE $mine AND position = $last); DELETE FROM _activity.stream WHERE $mine AND position = $last");
 is("$cut->{ours}$cut->{theirs}", '', 'the end of the stream, cut off with its event, is missed');
