@@ -74,6 +74,7 @@ OBJS = \
 	src/stream/progress.o \
 	src/stream/publisher.o \
 	src/stream/replay.o \
+	src/stream/right.o \
 	src/stream/segment.o \
 	src/stream/stream.o \
 	src/stream/trim.o \

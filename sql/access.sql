@@ -31,7 +31,6 @@ BEGIN ATOMIC
 	('read', 'function', 'stream_head'),
 	('read', 'function', 'verify'),
 	('read', 'function', 'checkpoint'),
-	('read', 'function', 'publish'),
 
 	('record', 'function', 'record'),
 	('record', 'function', 'set_actor'),
@@ -75,6 +74,7 @@ BEGIN ATOMIC
 	('comply', 'relation', 'redactions'),
 	('comply', 'relation', 'holds'),
 
+	('administer', 'function', 'publish'),
 	('administer', 'function', 'define_event_type'),
 	('administer', 'function', 'set_tier'),
 	('administer', 'function', 'track'),

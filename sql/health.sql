@@ -33,6 +33,10 @@ SELECT
 	worker.failed_at AS last_error_at,
 	holder.pid AS held_back_by,
 	holder.since AS held_back_since,
+	publisher.pid AS publishing_pid,
+	publisher.role AS publishing_role,
+	publisher.since AS publishing_since,
+	publisher.state AS publishing_state,
 	(SELECT count(*) FROM pg_catalog.pg_inherits
 		WHERE inhparent = '_activity.event'::pg_catalog.regclass) AS partitions,
 	(SELECT count(*) FROM pg_catalog.pg_inherits
@@ -58,6 +62,17 @@ LEFT JOIN LATERAL (
 	WHERE l.locktype = 'relation' AND l.mode = 'RowExclusiveLock'
 	  AND l.relation = '_activity.event'::pg_catalog.regclass
 	  AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
-	ORDER BY since LIMIT 1) holder ON true;
+	ORDER BY since LIMIT 1) holder ON true
+LEFT JOIN LATERAL (
+	-- The right to publish is this lock (stream/right.c).
+	SELECT l.pid, a.usename AS role, a.xact_start AS since,
+		coalesce(a.backend_type || ': ' || a.state, a.state, a.backend_type) AS state
+	FROM pg_catalog.pg_locks l
+	LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
+	WHERE l.locktype = 'object' AND l.mode = 'ExclusiveLock' AND l.granted
+	  AND l.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
+	  AND l.objid = '_activity.publication'::pg_catalog.regclass AND l.objsubid = -1
+	  AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
+	LIMIT 1) publisher ON true;
 COMMENT ON VIEW activity.health IS
-	'how publishing is doing: the worker of this database (publishing, failing, waiting for the extension, starting, stopped, or none), how many committed events have no position yet and since when (null: not known, because of problems), what went wrong last, the oldest transaction that has recorded and not ended (its events come when it ends; no pid: a prepared one), the sizes of things, and what is wrong with the tables themselves (problems, empty when nothing is)';
+	'how publishing is doing: the worker of this database (publishing, failing, waiting for the extension, starting, stopped, or none), how many committed events have no position yet and since when (null: not known, because of problems), what went wrong last, the oldest transaction that has recorded and not ended (its events come when it ends; no pid: a prepared one), who is publishing at this moment, as whom, since when and in which state (nobody else can meanwhile; role, time and state need pg_read_all_stats), the sizes of things, and what is wrong with the tables themselves (problems, empty when nothing is)';

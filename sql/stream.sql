@@ -89,7 +89,7 @@ CREATE FUNCTION activity.publish() RETURNS bigint
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'act_publish';
 COMMENT ON FUNCTION activity.publish() IS
-	'gives committed events their positions, at most a batch at a time, and returns how many got one; 0 when there are none or somebody else is publishing; errors: 25006 in a read-only transaction';
+	'gives committed events their positions, at most a batch at a time, and returns how many got one; 0 when there are none or somebody else is publishing; a statement of its own, or in a procedure that commits at once, because nobody else can publish until the transaction ends; errors: 25001 in a transaction block or a function, 25006 in a read-only transaction';
 
 CREATE FUNCTION activity.replay(organization text, cursor text DEFAULT NULL,
 	event_types text[] DEFAULT NULL, max_events integer DEFAULT 500,
@@ -101,7 +101,7 @@ RETURNS TABLE ("position" bigint, cursor text, id uuid, occurred_at timestamptz,
 LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 500
 AS 'MODULE_PATHNAME', 'act_replay';
 COMMENT ON FUNCTION activity.replay(text, text, text[], integer, text) IS
-	'the events after a cursor, oldest first, null: from the oldest kept; with event_types a last row without an event (id is null) moves the cursor past what did not match; in a transaction block what it publishes itself is shown by the next transaction; errors: AC010 expired, AC011 lost history, AC012 future, AC013 no cursor, AC008 viewer, 42501 tier';
+	'the events after a cursor, oldest first, null: from the oldest kept; with event_types a last row without an event (id is null) moves the cursor past what did not match; where no worker publishes, a statement of its own of a role that may call publish() publishes first; errors: AC010 expired, AC011 lost history, AC012 future, AC013 no cursor, AC008 viewer, 42501 tier';
 
 CREATE FUNCTION activity.stream_head(organization text)
 RETURNS TABLE (cursor text, "position" bigint, earliest bigint)

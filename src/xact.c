@@ -18,7 +18,7 @@
 #include "event/organization.h"
 #include "record/message.h"
 #include "stream/head.h"
-#include "stream/publisher.h"
+#include "stream/right.h"
 #include "track/capture.h"
 #include "track/gap.h"
 #include "wake/wake.h"
@@ -42,7 +42,7 @@ write_what_waits(void)
 static void
 forget_all(void)
 {
-	act_publisher_forget_right();
+	act_right_forget();
 	act_store_forget_locks();
 	act_gap_forget();
 	act_event_forget_batch();
@@ -79,8 +79,6 @@ at_xact(XactEvent event, void *arg)
 	switch (event)
 	{
 		case XACT_EVENT_PRE_PREPARE:
-			/* First, since it throws: nothing need be written then. */
-			act_publisher_refuse_prepare();
 			write_what_waits();
 			break;
 		case XACT_EVENT_PRE_COMMIT:

@@ -12,6 +12,7 @@
 #include "access/xact.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_extension.h"
+#include "catalog/pg_proc.h"
 #include "executor/executor.h"
 #include "nodes/parsenodes.h"
 #include "parser/parse_relation.h"
@@ -153,5 +154,16 @@ act_compat_estate(Relation rel)
 #else
 #define act_compat_lock_held(tag, mode) LockHeldByMe(tag, mode)
 #endif
+
+/* 16 has one function for all kinds of objects (c727f511bd7). */
+static inline bool
+act_compat_may_execute(Oid function, Oid role)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_aclcheck(ProcedureRelationId, function, role, ACL_EXECUTE) == ACLCHECK_OK;
+#else
+	return pg_proc_aclcheck(function, role, ACL_EXECUTE) == ACLCHECK_OK;
+#endif
+}
 
 #endif

@@ -19,12 +19,10 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "access/xlog.h"
-#include "catalog/pg_class.h"
 #include "commands/async.h"
 #include "executor/executor.h"
 #include "funcapi.h"
 #include "miscadmin.h"
-#include "storage/lmgr.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
@@ -35,11 +33,13 @@
 #include "stream/head.h"
 #include "record/message.h"
 #include "stream/publisher.h"
+#include "stream/right.h"
 #include "base/own_table.h"
 #include "stream/segment.h"
 #include "wake/wake.h"
 
 PG_FUNCTION_INFO_V1(act_publish);
+PG_FUNCTION_INFO_V1(act_publish_here);
 
 /* Rows written to the stream at a time; each takes a slot. */
 #define WRITE_ROWS 256
@@ -50,9 +50,6 @@ PG_FUNCTION_INFO_V1(act_publish);
 
 /* Entries that rolled back and are worth a row to be rid of. */
 #define MANY_DEAD 100
-
-/* What of relation _activity.publication's lock tag is ours. */
-#define LOCK_SUBOBJECT PG_UINT16_MAX
 
 ActFanOut	act_publisher_fan_out = NULL;
 
@@ -74,10 +71,6 @@ typedef struct Batch
 	ActPublished published[WRITE_ROWS];
 } Batch;
 
-/* This transaction has the right to publish. */
-static bool publishes = false;
-
-static bool take_right(void);
 static void refuse_second_beginning(Snapshot snapshot);
 static int64 publish_batch(Snapshot snapshot, bool *more);
 static int	choose(ActProgress *progress, const ActShot *until,
@@ -101,7 +94,20 @@ act_publish(PG_FUNCTION_ARGS)
 
 	PreventCommandIfReadOnly("activity.publish()");
 	PreventCommandDuringRecovery("activity.publish()");
+	act_right_require(fcinfo, "activity.publish()");
 	count = act_publisher_run(NULL);
+	PG_RETURN_INT64(count == ACT_PUBLISHER_BUSY ? 0 : count);
+}
+
+/*
+ * The same wherever it is called.  Nothing declares it to SQL but tests, which see
+ * in a subtransaction what publishing does and take it back.
+ */
+PGDLLEXPORT Datum
+act_publish_here(PG_FUNCTION_ARGS)
+{
+	int64		count = act_publisher_run(NULL);
+
 	PG_RETURN_INT64(count == ACT_PUBLISHER_BUSY ? 0 : count);
 }
 
@@ -115,7 +121,7 @@ act_publisher_run(bool *more)
 		*more = false;
 	if (RecoveryInProgress() || XactReadOnly || IsInParallelMode())
 		return 0;
-	if (!take_right())
+	if (!act_right_take())
 		return ACT_PUBLISHER_BUSY;
 
 	/* A batch may hold nothing but what rolled back: then go on. */
@@ -139,28 +145,6 @@ act_publisher_run(bool *more)
 	return count;
 }
 
-void
-act_publisher_hide_own(Snapshot snapshot)
-{
-	if (publishes && IsTransactionBlock())
-		snapshot->curcid = FirstCommandId;
-}
-
-/* An advisory lock would be anybody's to take; this one is not. */
-static bool
-take_right(void)
-{
-	LOCKTAG		tag;
-
-	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, RelationRelationId,
-					   act_relation_oid(ACT_REL_PUBLICATION), LOCK_SUBOBJECT);
-	if (LockAcquire(&tag, ExclusiveLock, false, true) == LOCKACQUIRE_NOT_AVAIL)
-		return false;
-	publishes = true;
-	return true;
-}
-
-/* Everything palloc'd here goes with the caller's context. */
 /*
  * Nothing was published yet, says the table that knows; so no event may have a
  * position.  Or else that table was emptied, and all history would be published
@@ -182,6 +166,7 @@ refuse_second_beginning(Snapshot snapshot)
 				 errhint("Restore the table from a backup of the same time as the others.")));
 }
 
+/* Everything palloc'd here goes with the caller's context. */
 static int64
 publish_batch(Snapshot snapshot, bool *more)
 {
@@ -435,20 +420,4 @@ compare_ids(const void *a, const void *b)
 {
 	return memcmp(&((const ActUnpublished *) a)->id,
 				  &((const ActUnpublished *) b)->id, UUID_LEN);
-}
-
-void
-act_publisher_refuse_prepare(void)
-{
-	if (publishes)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("cannot prepare a transaction that has published events"),
-				 errhint("Call activity.publish() or activity.replay() in a transaction of its own.")));
-}
-
-void
-act_publisher_forget_right(void)
-{
-	publishes = false;
 }

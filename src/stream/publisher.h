@@ -6,7 +6,6 @@
 #define ACT_PUBLISHER_H
 
 #include "datatype/timestamp.h"
-#include "utils/snapshot.h"
 #include "utils/uuid.h"
 
 /* An event that has just been given its position. */
@@ -39,25 +38,9 @@ extern ActFanOut act_publisher_fan_out;
  * Publishes one batch, if there is something to publish; the number of events
  * that got a position, or ACT_PUBLISHER_BUSY.  *more, unless NULL, says
  * whether to call again at once (in another transaction, so that readers see
- * what is done).  Holds the right to publish until the transaction ends.
+ * what is done).  Holds the right to publish until the transaction ends (right.h):
+ * the caller sees to it that this is soon.
  */
 extern int64 act_publisher_run(bool *more);
-
-/*
- * Makes the snapshot, the active one, not show what this transaction has
- * published, if it goes on after the present statement.  It may yet roll back;
- * then other events could get the same positions, and a cursor or a checkpoint
- * that was handed out would be wrong.
- */
-extern void act_publisher_hide_own(Snapshot snapshot);
-
-/*
- * Throws if the transaction has published: prepared, it would keep everybody
- * from publishing until who knows when.
- */
-extern void act_publisher_refuse_prepare(void);
-
-/* The transaction has ended, and with it the right to publish. */
-extern void act_publisher_forget_right(void);
 
 #endif

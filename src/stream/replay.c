@@ -25,6 +25,7 @@
 #include "track/member.h"
 #include "event/organization.h"
 #include "stream/publisher.h"
+#include "stream/right.h"
 #include "stream/stream.h"
 #include "track/tier.h"
 #include "wake/wake.h"
@@ -56,7 +57,7 @@ typedef struct Reading
 } Reading;
 
 static int32 admit(FunctionCallInfo fcinfo, int viewer_arg);
-static void publish_if_idle(void);
+static void publish_if_idle(FunctionCallInfo fcinfo);
 static void begin_reading(Reading *reading, int32 organization);
 static void end_reading(Reading *reading);
 static int64 oldest_kept(Reading *reading, int64 head);
@@ -95,7 +96,7 @@ act_replay(PG_FUNCTION_ARGS)
 				 errmsg("max_events must be between 1 and %d", MAX_EVENTS_MOST)));
 	if (!PG_ARGISNULL(EVENT_TYPES))
 		act_feed_filter_types(filter, PG_GETARG_ARRAYTYPE_P(EVENT_TYPES));
-	publish_if_idle();
+	publish_if_idle(fcinfo);
 
 	begin_reading(&reading, filter->organization);
 	act_stream_seek(reading.stream, reading.organization,
@@ -147,7 +148,7 @@ act_stream_head(PG_FUNCTION_ARGS)
 
 	InitMaterializedSRF(fcinfo, 0);
 	reading.organization = admit(fcinfo, -1);
-	publish_if_idle();
+	publish_if_idle(fcinfo);
 	begin_reading(&reading, reading.organization);
 	segments = act_stream_segments(reading.stream, &count);
 	if (act_stream_newest(reading.stream, reading.organization, &newest))
@@ -186,15 +187,15 @@ admit(FunctionCallInfo fcinfo, int viewer_arg)
 }
 
 /*
- * Where no worker does it, readers publish, as long as there is something and
- * the transaction may write.
+ * Where no worker does it, a reader who may publish does, as long as there is
+ * something, the transaction may write, and it ends with this statement.
  */
 static void
-publish_if_idle(void)
+publish_if_idle(FunctionCallInfo fcinfo)
 {
 	bool		more = true;
 
-	if (act_worker_is_publishing())
+	if (act_worker_is_publishing() || !act_right_is_given(fcinfo))
 		return;
 	/* One batch of what is new behind one that was half done. */
 	for (int i = 0; i < 2 && more; i++)
@@ -209,7 +210,7 @@ static void
 begin_reading(Reading *reading, int32 organization)
 {
 	PushActiveSnapshot(GetLatestSnapshot());
-	act_publisher_hide_own(GetActiveSnapshot());
+	act_right_hide_own(GetActiveSnapshot());
 	reading->organization = organization;
 	reading->stream = act_stream_open(GetActiveSnapshot());
 	reading->lookup = act_lookup_open(GetActiveSnapshot());

@@ -35,7 +35,7 @@
 #include "event/lookup.h"
 #include "event/organization.h"
 #include "stream/progress.h"
-#include "stream/publisher.h"
+#include "stream/right.h"
 #include "record/record.h"
 #include "base/own_table.h"
 #include "stream/stream.h"
@@ -178,7 +178,7 @@ begin(Verification *v, FunctionCallInfo fcinfo)
 		return false;
 
 	PushActiveSnapshot(GetLatestSnapshot());
-	act_publisher_hide_own(GetActiveSnapshot());
+	act_right_hide_own(GetActiveSnapshot());
 	v->stream = act_stream_open(GetActiveSnapshot());
 	v->lookup = act_lookup_open(GetActiveSnapshot());
 	v->chain = act_chain_create();
