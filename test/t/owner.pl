@@ -170,7 +170,7 @@ fails_as('owner', $_, '42501', "the owner may not: $_") foreach (
 	'ALTER EVENT TRIGGER activity_guard_ddl DISABLE',
 	'ALTER SCHEMA _activity RENAME TO elsewhere',
 	'ALTER FUNCTION activity.set_retention(text, interval) SECURITY INVOKER',
-	'ALTER FUNCTION activity.feed_count(text, text[], text, text, timestamptz, timestamptz, text, text) CALLED ON NULL INPUT');
+	'ALTER FUNCTION activity.feed_count(text, text[], text, text, timestamptz, timestamptz, text, text, text) CALLED ON NULL INPUT');
 
 # Settings and a search_path of the caller's reach into nothing.
 is(run_as('admin', q{
