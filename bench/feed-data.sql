@@ -93,8 +93,8 @@ BEGIN
 	USING start, (until - start) / count, count, types;
 	EXECUTE format('CREATE UNIQUE INDEX ON _activity.%I (organization, id)', name);
 	EXECUTE format('CREATE INDEX ON _activity.%I (organization, type, id)', name);
-	EXECUTE format('CREATE INDEX ON _activity.%I (organization, actor_hash, id)', name);
-	EXECUTE format('CREATE INDEX ON _activity.%I (organization, subject_hash, id)', name);
-	EXECUTE format('CREATE INDEX ON _activity.%I (organization, on_behalf_of_hash, id) WHERE on_behalf_of_hash IS NOT NULL', name);
+	EXECUTE format('CREATE INDEX ON _activity.%I (actor_hash, organization, id)', name);
+	EXECUTE format('CREATE INDEX ON _activity.%I (subject_hash, organization, id)', name);
+	EXECUTE format('CREATE INDEX ON _activity.%I (on_behalf_of_hash, organization, id) WHERE on_behalf_of_hash IS NOT NULL', name);
 END
 $$;

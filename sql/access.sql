@@ -87,6 +87,7 @@ BEGIN ATOMIC
 	('administer', 'relation', 'tracked'),
 	('administer', 'relation', 'gaps'),
 	('administer', 'function', 'allow'),
+	('administer', 'function', 'audit'),
 	('administer', 'relation', 'events'),
 	('administer', 'relation', 'health'),
 	('administer', 'helper', 'worker_status'),

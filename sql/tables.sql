@@ -40,9 +40,9 @@ CREATE TABLE _activity.feature_override (
 -- partition has the indexes that partition.c makes:
 --   (organization, id)                the feed, cursors, idempotency; unique
 --   (organization, type, id)          filter by event type
---   (organization, actor_hash, id)    filter by actor
---   (organization, subject_hash, id)  filter by subject
---   (organization, on_behalf_of_hash, id)  the same; only of events that have one
+--   (actor_hash, organization, id)    filter by actor
+--   (subject_hash, organization, id)  filter by subject
+--   (on_behalf_of_hash, organization, id)  the same; only of events that have one
 --   (xid)                             what was recorded since the last publishing
 -- id is a UUIDv7 that holds occurred_at to the microsecond, so ordering by id is
 -- ordering by time, and an id alone tells its partition.
@@ -77,11 +77,11 @@ CREATE UNIQUE INDEX event_default_key
 CREATE INDEX event_default_type
 	ON _activity.event_default (organization, type, id);
 CREATE INDEX event_default_actor
-	ON _activity.event_default (organization, actor_hash, id);
+	ON _activity.event_default (actor_hash, organization, id);
 CREATE INDEX event_default_subject
-	ON _activity.event_default (organization, subject_hash, id);
+	ON _activity.event_default (subject_hash, organization, id);
 CREATE INDEX event_default_behalf
-	ON _activity.event_default (organization, on_behalf_of_hash, id)
+	ON _activity.event_default (on_behalf_of_hash, organization, id)
 	WHERE on_behalf_of_hash IS NOT NULL;
 CREATE INDEX event_default_xid
 	ON _activity.event_default (xid);

@@ -467,7 +467,7 @@ is_behalf_index(Oid index, Relation rel)
 		return false;
 	form = (Form_pg_index) GETSTRUCT(tuple);
 	is = form->indrelid == RelationGetRelid(rel) && form->indnkeyatts == 3 &&
-		form->indkey.values[1] == ACT_EVENT_BEHALF_HASH &&
+		form->indkey.values[0] == ACT_EVENT_BEHALF_HASH &&
 		!heap_attisnull(tuple, Anum_pg_index_indpred, NULL);
 	ReleaseSysCache(tuple);
 	return is;

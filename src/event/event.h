@@ -69,9 +69,8 @@ extern void act_event_flush(void);
 extern char *act_event_subject_id(Jsonb *subject, int *len);
 
 /*
- * The hash in actor_hash and subject_hash.  Its upper half is that of what
- * follows the last colon, so that a filter 'order:17', which may mean the id
- * 17 as well, finds both side by side in the index.
+ * The hash in actor_hash, subject_hash and on_behalf_of_hash.  Its upper half is
+ * that of what follows the last colon, so that 'order:17' and '17' are neighbours.
  */
 extern int32 act_event_hash(const char *id, int len);
 

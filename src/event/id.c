@@ -25,6 +25,7 @@
 /* Random bytes are drawn for this many ids at a time. */
 #define RANDOM_IDS 64
 
+PG_FUNCTION_INFO_V1(act_lowest_id);
 PG_FUNCTION_INFO_V1(act_event_id);
 PG_FUNCTION_INFO_V1(act_event_time);
 
@@ -200,4 +201,14 @@ act_event_time(PG_FUNCTION_ARGS)
 															PG_GETARG_DATUM(0)))),
 				 errhint("Event ids are UUIDs of version 7.")));
 	PG_RETURN_TIMESTAMPTZ(time);
+}
+
+/* lowest_id(time timestamptz) RETURNS uuid: no id of that time or later is less */
+PGDLLEXPORT Datum
+act_lowest_id(PG_FUNCTION_ARGS)
+{
+	pg_uuid_t  *id = palloc(sizeof(pg_uuid_t));
+
+	act_event_id_lowest(PG_GETARG_TIMESTAMPTZ(0), id);
+	PG_RETURN_UUID_P(id);
 }

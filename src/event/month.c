@@ -45,9 +45,9 @@ static const struct
 }			indexes[] = {
 	{"key", "UNIQUE ", "(organization, id)"},
 	{"type", "", "(organization, type, id)"},
-	{"actor", "", "(organization, actor_hash, id)"},
-	{"subject", "", "(organization, subject_hash, id)"},
-	{"behalf", "", "(organization, on_behalf_of_hash, id) WHERE on_behalf_of_hash IS NOT NULL"},
+	{"actor", "", "(actor_hash, organization, id)"},
+	{"subject", "", "(subject_hash, organization, id)"},
+	{"behalf", "", "(on_behalf_of_hash, organization, id) WHERE on_behalf_of_hash IS NOT NULL"},
 	{"xid", "", "(xid)"}
 };
 

@@ -25,6 +25,8 @@
 #define LAST_TIME \
 	(FIRST_TIME + (INT64CONST(1) << 48) * 1000 - 1)
 
+PG_FUNCTION_INFO_V1(act_type_codes);
+
 static void list_rest(ActValues *types);
 static int	compare_codes(const void *a, const void *b);
 static void sort_codes(ActValues *values);
@@ -443,4 +445,22 @@ search_matches(const ActFeedFilter *filter, TupleTableSlot *row)
 		}
 	}
 	return false;
+}
+
+/* type_codes(event_types text[]) RETURNS integer[]: the codes that they let through */
+PGDLLEXPORT Datum
+act_type_codes(PG_FUNCTION_ARGS)
+{
+	ActFeedFilter *filter = act_feed_filter_all(1);
+	ActValues  *types = &filter->types;
+	Datum	   *codes;
+
+	act_feed_filter_types(filter, PG_GETARG_ARRAYTYPE_P(0));
+	if (types->negated)
+		list_rest(types);
+	codes = palloc(Max(types->count, 1) * sizeof(Datum));
+	for (int i = 0; i < types->count; i++)
+		codes[i] = Int32GetDatum(types->list[i]);
+	PG_RETURN_ARRAYTYPE_P(construct_array(codes, types->count, INT4OID,
+										  sizeof(int32), true, TYPALIGN_INT));
 }

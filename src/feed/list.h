@@ -12,9 +12,9 @@ typedef enum ActIndex
 {
 	ACT_INDEX_KEY,				/* (organization, id) */
 	ACT_INDEX_TYPE,				/* (organization, type, id) */
-	ACT_INDEX_ACTOR,			/* (organization, actor_hash, id) */
-	ACT_INDEX_SUBJECT,			/* (organization, subject_hash, id) */
-	ACT_INDEX_BEHALF,			/* (organization, on_behalf_of_hash, id), partial */
+	ACT_INDEX_ACTOR,			/* (actor_hash, organization, id) */
+	ACT_INDEX_SUBJECT,			/* (subject_hash, organization, id) */
+	ACT_INDEX_BEHALF,			/* (on_behalf_of_hash, organization, id), partial */
 	ACT_INDEX_COUNT
 } ActIndex;
 

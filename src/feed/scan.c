@@ -224,7 +224,7 @@ open_section(ActFeedScan *scan, Oid relid)
 static void
 find_indexes(Section *section)
 {
-	static const AttrNumber middle[ACT_INDEX_COUNT] = {
+	static const AttrNumber value[ACT_INDEX_COUNT] = {
 		[ACT_INDEX_KEY] = ACT_EVENT_ID,
 		[ACT_INDEX_TYPE] = ACT_EVENT_TYPE,
 		[ACT_INDEX_ACTOR] = ACT_EVENT_ACTOR_HASH,
@@ -247,12 +247,16 @@ find_indexes(Section *section)
 		count = form->indnkeyatts;
 		if (form->indisvalid && (count == 2 || count == 3) &&
 			(heap_attisnull(tuple, Anum_pg_index_indpred, NULL) ||
-			 form->indkey.values[1] == ACT_EVENT_BEHALF_HASH) &&
-			form->indkey.values[0] == ACT_EVENT_ORGANIZATION &&
+			 form->indkey.values[0] == ACT_EVENT_BEHALF_HASH) &&
 			form->indkey.values[count - 1] == ACT_EVENT_ID)
 			for (int i = 0; i < ACT_INDEX_COUNT; i++)
-				if (form->indkey.values[1] == middle[i])
+			{
+				bool		hashed = i != ACT_INDEX_KEY && i != ACT_INDEX_TYPE;
+
+				if (form->indkey.values[hashed ? 1 : 0] == ACT_EVENT_ORGANIZATION &&
+					form->indkey.values[hashed ? 0 : 1] == value[i])
 					section->source.indexes[i] = lfirst_oid(cell);
+			}
 		ReleaseSysCache(tuple);
 	}
 	for (int i = 0; i < ACT_INDEX_COUNT; i++)

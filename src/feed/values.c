@@ -85,7 +85,8 @@ act_list_values(const ActFeedSource *source, ActIndex index,
 	list->walk = act_walk_open(source->heap, source->indexes[index],
 							   source->snapshot, source->direction,
 							   source->organization);
-	if (ScanDirectionIsForward(source->direction) && index != ACT_INDEX_TYPE)
+	/* Hashes come first in their indexes: other organizations stand between two. */
+	if (index != ACT_INDEX_TYPE)
 		load_each(list);
 	else
 		load(list);

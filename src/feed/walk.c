@@ -19,6 +19,7 @@
 #include "utils/rel.h"
 
 #include "base/compat.h"
+#include "event/event.h"
 #include "feed/walk.h"
 #include "base/own_table.h"
 
@@ -32,7 +33,9 @@ struct ActWalk
 	Snapshot	snapshot;
 	ScanDirection direction;
 	int32		organization;
-	int			columns;		/* 2, or 3 with a middle column */
+	int			columns;		/* 2, or 3 with a value beside the organization */
+	AttrNumber	organization_column;	/* in the index */
+	AttrNumber	value_column;	/* the other one of the first two */
 
 	/* Opened when first needed. */
 	IndexScanDesc within;
@@ -62,6 +65,9 @@ act_walk_open(Relation heap, Oid index, Snapshot snapshot,
 	walk->organization = organization;
 	walk->columns = IndexRelationGetNumberOfKeyAttributes(walk->index);
 	Assert(walk->columns == 2 || walk->columns == 3);
+	walk->organization_column =
+		walk->index->rd_index->indkey.values[0] == ACT_EVENT_ORGANIZATION ? 1 : 2;
+	walk->value_column = 3 - walk->organization_column;
 	return walk;
 }
 
@@ -98,11 +104,11 @@ act_walk_seek(ActWalk *walk, int32 value, const pg_uuid_t *from,
 
 	walk->low = forward ? *from : *last;
 	walk->high = forward ? *last : *from;
-	ScanKeyInit(&keys[count++], 1, BTEqualStrategyNumber, F_INT4EQ,
-				Int32GetDatum(walk->organization));
-	if (walk->columns == 3)
-		ScanKeyInit(&keys[count++], 2, BTEqualStrategyNumber, F_INT4EQ,
-					Int32GetDatum(value));
+	/* In the index's order, which is that of the keys. */
+	for (AttrNumber column = 1; column < walk->columns; column++)
+		ScanKeyInit(&keys[count++], column, BTEqualStrategyNumber, F_INT4EQ,
+					Int32GetDatum(column == walk->organization_column ?
+								  walk->organization : value));
 	ScanKeyInit(&keys[count++], walk->columns, BTGreaterEqualStrategyNumber,
 				F_UUID_GE, UUIDPGetDatum(&walk->low));
 	ScanKeyInit(&keys[count++], walk->columns, BTLessEqualStrategyNumber,
@@ -121,7 +127,7 @@ act_walk_seek_across(ActWalk *walk, int32 value, const pg_uuid_t *from,
 	ScanKey		members = walk->members;
 	ScanKeyData key;
 
-	Assert(walk->columns == 3);
+	Assert(walk->columns == 3 && walk->organization_column == 1);
 	walk->low = *from;
 	walk->until = until;
 	ScanKeyEntryInitialize(&members[0], SK_ROW_MEMBER, 1, strategy, INT4OID,
@@ -158,7 +164,8 @@ act_walk_step(ActWalk *walk, int32 *value, ActPosting *posting)
 	if (walk->columns == 3)
 	{
 		/* A null ends it, too: it is beyond every value. */
-		datum = index_getattr(walk->scan->xs_itup, 2, descriptor, &isnull);
+		datum = index_getattr(walk->scan->xs_itup, walk->value_column, descriptor,
+							  &isnull);
 		if (isnull)
 			return false;
 		*value = DatumGetInt32(datum);

@@ -109,9 +109,9 @@ BEGIN
 			$sql$, name) USING start;
 		EXECUTE format('CREATE UNIQUE INDEX ON _activity.%I (organization, id)', name);
 		EXECUTE format('CREATE INDEX ON _activity.%I (organization, type, id)', name);
-		EXECUTE format('CREATE INDEX ON _activity.%I (organization, actor_hash, id)', name);
-		EXECUTE format('CREATE INDEX ON _activity.%I (organization, subject_hash, id)', name);
-		EXECUTE format('CREATE INDEX ON _activity.%I (organization, on_behalf_of_hash, id) WHERE on_behalf_of_hash IS NOT NULL', name);
+		EXECUTE format('CREATE INDEX ON _activity.%I (actor_hash, organization, id)', name);
+		EXECUTE format('CREATE INDEX ON _activity.%I (subject_hash, organization, id)', name);
+		EXECUTE format('CREATE INDEX ON _activity.%I (on_behalf_of_hash, organization, id) WHERE on_behalf_of_hash IS NOT NULL', name);
 	END LOOP;
 END
 $$;
@@ -182,7 +182,7 @@ SELECT is(ARRAY(SELECT format('%s: %s buffers', what, buffers) FROM (
 		('absent actor', $$, actor => 'nobody'$$, 80),
 		('subject', $$, subject => 's17'$$, 80),
 		('kind and id', $$, subject => 'thing:s17'$$, 120),
-		('absent subject', $$, subject => 'thing:none'$$, 80),
+		('absent subject', $$, subject => 'thing:none'$$, 110),
 		('a day', $$, since => '2010-07-15', until => '2010-07-16'$$, 30),
 		('two filters', $$, '{credit.charge}', 'u3'$$, 60),
 		('two that never meet', $$, '{member.joined}', 'u1', since => '2011-01-01'$$, 400),
