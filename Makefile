@@ -155,7 +155,7 @@ PROVE_TESTS ?= test/t/*.pl
 
 # These build by themselves, in a folder of their own, and so need no PostgreSQL
 # to begin with; PGXS, which does, has another idea of check.
-OWN_GOALS = check quick-check demo matrix
+OWN_GOALS = check quick-check demo matrix fuzz
 PG_CONFIG ?= pg_config
 
 .DEFAULT_GOAL = all

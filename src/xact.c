@@ -29,13 +29,13 @@ static void
 write_what_waits(void)
 {
 	/* A row that moves may turn out to be gone: an event, or a gap. */
-	act_capture_finish_moving();
+	act_capture_finish();
 
 	/* Into a table of its own. */
 	act_gap_flush();
 
 	/* All events are in the batch now. */
-	act_event_close_batch();
+	act_event_end_batch();
 }
 
 /* Forgets what was of the transaction; nothing throws. */
@@ -69,7 +69,7 @@ at_no_commit(void)
 	act_organization_settle(false);
 
 	/* Before the cache, since it holds a plan. */
-	act_capture_forget_moving();
+	act_capture_forget();
 	forget_all();
 }
 
@@ -115,9 +115,11 @@ at_subxact(SubXactEvent event, SubTransactionId mine, SubTransactionId parent,
 			break;
 		case SUBXACT_EVENT_PRE_COMMIT_SUB:
 			/* While the rows can still be written as its own. */
-			act_event_close_batch();
+			act_capture_finish();
+			act_event_end_batch();
 			break;
 		case SUBXACT_EVENT_COMMIT_SUB:
+			act_gap_commit_sub(mine, parent);
 			act_notify_commit_sub(mine, parent);
 			break;
 		case SUBXACT_EVENT_ABORT_SUB:

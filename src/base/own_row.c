@@ -52,7 +52,9 @@ act_row_leaf_name(const char *parent, TimestampTz time, char *name)
 	fsec_t		fsec;
 
 	if (timestamp2tm(time, NULL, &tm, &fsec, NULL, NULL) != 0)
-		elog(ERROR, "timestamp out of range");
+		ereport(ERROR,
+				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+				 errmsg("timestamp out of range")));
 	snprintf(name, NAMEDATALEN, "%s_%04d_%02d", parent, tm.tm_year, tm.tm_mon);
 }
 

@@ -52,6 +52,7 @@
 typedef struct Batch
 {
 	SubTransactionId owner;		/* invalid when no batch is open */
+	int			statements;		/* of the owner that have opened it */
 	MemoryContext context;		/* the rows; NULL before the first */
 	HeapTuple	rows[BATCH_ROWS];
 	TimestampTz times[BATCH_ROWS];
@@ -143,7 +144,13 @@ void
 act_event_open_batch(void)
 {
 	if (batch.owner == InvalidSubTransactionId)
+	{
+		Assert(batch.count == 0);
 		batch.owner = GetCurrentSubTransactionId();
+		batch.statements = 0;
+	}
+	if (batch.owner == GetCurrentSubTransactionId())
+		batch.statements++;
 }
 
 static void
@@ -188,6 +195,13 @@ form_tuple(TupleDesc desc, const Datum *values, const bool *nulls)
 
 void
 act_event_close_batch(void)
+{
+	if (batch.owner == GetCurrentSubTransactionId() && --batch.statements <= 0)
+		act_event_end_batch();
+}
+
+void
+act_event_end_batch(void)
 {
 	if (batch.owner != GetCurrentSubTransactionId())
 		return;

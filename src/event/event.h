@@ -59,8 +59,15 @@ extern void act_event_write(const ActEvent *event);
 /* Writes it unless the organization has an event of this id: then false. */
 extern bool act_event_write_once(const ActEvent *event);
 
+/*
+ * The first statement that opens a batch owns it, together with those within it
+ * in the same subtransaction; the last one that closes it writes it.
+ */
 extern void act_event_open_batch(void);
 extern void act_event_close_batch(void);
+
+/* Closes it, whoever has it open: the subtransaction ends. */
+extern void act_event_end_batch(void);
 
 /* Writes what waits; a no-op in a subtransaction of the one that opened it. */
 extern void act_event_flush(void);

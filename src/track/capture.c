@@ -13,6 +13,7 @@
  */
 #include "activity.h"
 
+#include "base/compat.h"
 #include "track/capture.h"
 #include "track/change.h"
 #include "track/gap.h"
@@ -25,25 +26,38 @@
 #include "access/xact.h"
 #include "catalog/pg_inherits.h"
 #include "commands/trigger.h"
+#include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
-/* The old half of a row on its way to another partition. */
+/*
+ * The old half of a row on its way to another partition.  Its other half comes
+ * next at this depth of triggers and in this subtransaction, or not at all: what
+ * comes deeper is of a statement within another trigger of the same row.
+ */
 typedef struct Moving
 {
+	struct Moving *outer;
 	ActPlan    *plan;			/* held */
 	TupleTableSlot *slot;
 	TupleDesc	desc;
-	MemoryContext context;		/* of slot and desc */
+	MemoryContext context;		/* of all this */
 	SubTransactionId subtransaction;
+	int			depth;
 } Moving;
 
-static Moving moving;			/* plan is NULL: nothing waits */
+static Moving *moving;			/* the newest; NULL: nothing waits */
 
 static void check_trigger(FunctionCallInfo fcinfo, const char *name);
+pg_noreturn static void refuse(const char *name);
 static void capture(TriggerData *data, ActPlan *plan);
+static int	trigger_depth(void);
 static void start_moving(TriggerData *data, ActPlan *plan);
+static bool finish_with(const ActRow *new);
+static void finish_moving(int depth);
+static void forget_moving(void);
+static bool is_same_tracking(const ActPlan *old, const ActPlan *new);
 static void capture_truncated(Relation table, const char *argument);
 static bool truncate_row(const ActRow *row, void *arg);
 
@@ -63,9 +77,7 @@ act_capture_row(PG_FUNCTION_ARGS)
 	if (!TRIGGER_FIRED_AFTER(data->tg_event) ||
 		!TRIGGER_FIRED_FOR_ROW(data->tg_event) ||
 		data->tg_trigger->tgnargs != 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("capture_row() is for triggers that activity.track() makes")));
+		refuse("capture_row");
 	plan = act_tracking_plan_hold(data->tg_relation, data->tg_trigger->tgoid,
 								  data->tg_trigger->tgargs[0]);
 	if (act_setting_capture)
@@ -90,7 +102,8 @@ PGDLLEXPORT Datum
 act_capture_end(PG_FUNCTION_ARGS)
 {
 	check_trigger(fcinfo, "capture_end");
-	act_capture_finish_moving();
+	if (moving)
+		finish_moving(trigger_depth());
 	act_record_close_batch();
 	act_gap_flush();
 	return PointerGetDatum(NULL);
@@ -106,6 +119,9 @@ act_capture_truncate(PG_FUNCTION_ARGS)
 	int			i;
 
 	check_trigger(fcinfo, "capture_truncate");
+	if (!TRIGGER_FIRED_BY_TRUNCATE(data->tg_event) ||
+		!TRIGGER_FIRED_FOR_STATEMENT(data->tg_event))
+		refuse("capture_truncate");
 	table = data->tg_relation;
 	function = act_tracking_plan_function();
 	for (i = 0; i < table->trigdesc->numtriggers; i++)
@@ -124,9 +140,15 @@ static void
 check_trigger(FunctionCallInfo fcinfo, const char *name)
 {
 	if (!CALLED_AS_TRIGGER(fcinfo))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("%s() is for triggers that activity.track() makes", name)));
+		refuse(name);
+}
+
+static void
+refuse(const char *name)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+			 errmsg("%s() is for triggers that activity.track() makes", name)));
 }
 
 static void
@@ -137,26 +159,29 @@ capture(TriggerData *data, ActPlan *plan)
 
 	if (TRIGGER_FIRED_BY_INSERT(data->tg_event))
 	{
-		if (moving.plan &&
-			strcmp(moving.plan->tracking->id, plan->tracking->id) == 0)
-		{
-			ActRow		old = {moving.plan, moving.slot};
-
-			act_change_record(&old, &first);
-			act_capture_forget_moving();
+		if (unlikely(moving) && finish_with(&first))
 			return;
-		}
-		act_capture_finish_moving();
 		act_change_record(NULL, &first);
 		return;
 	}
-	act_capture_finish_moving();
+	if (unlikely(moving))
+		finish_moving(trigger_depth());
 	if (TRIGGER_FIRED_BY_UPDATE(data->tg_event))
 		act_change_record(&first, &second);
 	else if (HeapTupleHeaderIndicatesMovedPartitions(data->tg_trigtuple->t_data))
 		start_moving(data, plan);
 	else
 		act_change_record(&first, NULL);
+}
+
+/* How many triggers run within one another, ours included. */
+static int
+trigger_depth(void)
+{
+	LOCAL_FCINFO(fcinfo, 0);
+
+	InitFunctionCallInfoData(*fcinfo, NULL, 0, InvalidOid, NULL, NULL);
+	return DatumGetInt32(pg_trigger_depth(fcinfo));
 }
 
 static void
@@ -166,46 +191,112 @@ start_moving(TriggerData *data, ActPlan *plan)
 												  "activity moving row",
 												  ALLOCSET_SMALL_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
+	Moving	   *new = palloc0(sizeof(Moving));
 
-	moving.desc = CreateTupleDescCopy(RelationGetDescr(data->tg_relation));
-	moving.slot = MakeSingleTupleTableSlot(moving.desc, &TTSOpsHeapTuple);
-	ExecStoreHeapTuple(heap_copytuple(data->tg_trigtuple), moving.slot, false);
-	moving.context = context;
-	moving.subtransaction = GetCurrentSubTransactionId();
-	moving.plan = plan;
+	new->desc = CreateTupleDescCopy(RelationGetDescr(data->tg_relation));
+	new->slot = MakeSingleTupleTableSlot(new->desc, &TTSOpsHeapTuple);
+	ExecStoreHeapTuple(heap_copytuple(data->tg_trigtuple), new->slot, false);
+	new->context = context;
+	new->subtransaction = GetCurrentSubTransactionId();
+	new->depth = trigger_depth();
+	new->plan = plan;
 	act_tracking_plan_keep(plan);
 	MemoryContextSwitchTo(old);
+	new->outer = moving;
+	moving = new;
 }
 
-/* Its other half did not come: a BEFORE trigger kept it out. */
-void
-act_capture_finish_moving(void)
+/* Whether the inserted row is the other half of one that waits: then both are
+ * recorded. */
+static bool
+finish_with(const ActRow *new)
 {
-	ActRow		old = {moving.plan, moving.slot};
+	int			depth = trigger_depth();
+	ActRow		old;
 
-	if (moving.plan == NULL)
-		return;
-	act_change_record(&old, NULL);
-	act_capture_forget_moving();
+	finish_moving(depth + 1);
+	if (moving == NULL || moving->depth != depth ||
+		moving->subtransaction != GetCurrentSubTransactionId())
+		return false;
+	if (!is_same_tracking(moving->plan, new->plan))
+	{
+		finish_moving(depth);
+		return false;
+	}
+	old.plan = moving->plan;
+	old.slot = moving->slot;
+	act_change_record(&old, new);
+	forget_moving();
+	return true;
+}
+
+/*
+ * Those of this depth and deeper, whose statements are over: their other halves
+ * did not come, since BEFORE triggers kept them out.  What waits in an outer
+ * subtransaction is left to it, because ours may abort alone.
+ */
+static void
+finish_moving(int depth)
+{
+	while (moving && moving->depth >= depth &&
+		   moving->subtransaction == GetCurrentSubTransactionId())
+	{
+		ActRow		old = {moving->plan, moving->slot};
+
+		act_change_record(&old, NULL);
+		forget_moving();
+	}
 }
 
 void
-act_capture_forget_moving(void)
+act_capture_finish(void)
 {
-	ActPlan    *plan = moving.plan;
+	finish_moving(0);
+}
 
-	if (plan == NULL)
-		return;
-	moving.plan = NULL;
-	MemoryContextDelete(moving.context);
+static void
+forget_moving(void)
+{
+	Moving	   *gone = moving;
+	ActPlan    *plan = gone->plan;
+
+	moving = gone->outer;
+	MemoryContextDelete(gone->context);
 	act_tracking_plan_release(plan);
+}
+
+void
+act_capture_forget(void)
+{
+	while (moving)
+		forget_moving();
 }
 
 void
 act_capture_abort_sub(SubTransactionId mine)
 {
-	if (moving.plan && moving.subtransaction >= mine)
-		act_capture_forget_moving();
+	/* Later ones than this are its children. */
+	while (moving && moving->subtransaction >= mine)
+		forget_moving();
+}
+
+/*
+ * Whether two plans read the same columns by the same numbers.  The id of a
+ * tracking does not say so, because anybody can give it to a trigger of his.
+ */
+static bool
+is_same_tracking(const ActPlan *old, const ActPlan *new)
+{
+	if (old == new)
+		return true;
+	if (strcmp(old->argument, new->argument) != 0)
+		return false;
+	for (int i = 0; i < new->ncolumns; i++)
+		for (int part = 0; part < new->columns[i].nparts; part++)
+			if (old->columns[i].types[part].type !=
+				new->columns[i].types[part].type)
+				return false;
+	return true;
 }
 
 /*

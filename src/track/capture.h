@@ -7,11 +7,14 @@
 
 #include "postgres.h"
 
-/* A row that has left its partition and came to no other is recorded as gone. */
-extern void act_capture_finish_moving(void);
+/*
+ * Rows that left their partition in this subtransaction and came to no other are
+ * recorded as gone.
+ */
+extern void act_capture_finish(void);
 
-/* It is forgotten: wholly, or if the aborted subtransaction has seen it. */
-extern void act_capture_forget_moving(void);
+/* They are forgotten: all, or those that the aborted subtransaction has seen. */
+extern void act_capture_forget(void);
 extern void act_capture_abort_sub(SubTransactionId mine);
 
 #endif

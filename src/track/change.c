@@ -272,6 +272,8 @@ is_same_row(const ActRow *old, const ActRow *new)
 									NameStr(attribute->attname));
 		if (old_number <= 0 || old_number > old_desc->natts)
 			continue;
+		if (TupleDescAttr(old_desc, old_number - 1)->atttypid != attribute->atttypid)
+			return false;
 		old_value = slot_getattr(old->slot, old_number, &old_null);
 		new_value = slot_getattr(new->slot, number, &new_null);
 		if (old_null != new_null ||
@@ -585,8 +587,10 @@ follow_tier(Change *change)
 
 	if (plan->tier_machine >= 0)
 	{
-		was_live = plan->tier_live >> old_state(change, plan->tier_machine) & 1;
-		is_live = plan->tier_live >> new_state(change, plan->tier_machine) & 1;
+		was_live = was_live &&
+			(plan->tier_live >> old_state(change, plan->tier_machine) & 1);
+		is_live = is_live &&
+			(plan->tier_live >> new_state(change, plan->tier_machine) & 1);
 	}
 	if (is_live &&
 		(!was_live || change->operation == ACT_ON_INSERT ||

@@ -92,6 +92,11 @@ act_gap_flush(void)
 
 		if (gap->changes == 0)
 			continue;
+		if (gap->subtransaction != GetCurrentSubTransactionId())
+		{
+			waiting = true;
+			continue;
+		}
 		insert_gap(gap);
 		gap->changes = 0;
 	}
@@ -162,6 +167,20 @@ act_gap_forget(void)
 }
 
 void
+act_gap_commit_sub(SubTransactionId mine, SubTransactionId parent)
+{
+	ListCell   *cell;
+
+	foreach(cell, gaps)
+	{
+		Gap		   *gap = lfirst(cell);
+
+		if (gap->subtransaction == mine)
+			gap->subtransaction = parent;
+	}
+}
+
+void
 act_gap_abort_sub(SubTransactionId mine)
 {
 	ListCell   *cell;
@@ -170,7 +189,7 @@ act_gap_abort_sub(SubTransactionId mine)
 	{
 		Gap		   *gap = lfirst(cell);
 
-		/* Later ones than this are its children: it was the innermost. */
+		/* None is later than this one, which was the innermost. */
 		if (gap->subtransaction >= mine)
 			gap->changes = 0;
 	}
@@ -181,6 +200,7 @@ insert_gap(const Gap *gap)
 {
 	Datum		values[7];
 	bool		nulls[7] = {false};
+	char	   *role;
 
 	values[0] = DirectFunctionCall1(uuid_in, CStringGetDatum(gap->tracking));
 	values[1] = CStringGetTextDatum(gap->category);
@@ -188,6 +208,7 @@ insert_gap(const Gap *gap)
 	values[3] = CStringGetTextDatum(gap->reason);
 	values[4] = Int64GetDatum(gap->changes);
 	values[5] = TimestampTzGetDatum(GetCurrentTimestamp());
-	values[6] = CStringGetTextDatum(GetUserNameFromId(GetSessionUserId(), true));
+	role = GetUserNameFromId(GetSessionUserId(), true);
+	values[6] = CStringGetTextDatum(role ? role : "");
 	act_relation_insert(ACT_REL_GAP, values, nulls);
 }

@@ -18,13 +18,18 @@ extern void act_gap_note(const ActPlan *plan, const char *reason,
 /* One change that was not recorded because activity.capture is off. */
 extern void act_gap_note_silence(const ActPlan *plan);
 
-/* Write the counts of the current statement. */
+/*
+ * Writes the counts of the current subtransaction.  Those of an outer one stay,
+ * or they would be lost if ours aborts.
+ */
 extern void act_gap_flush(void);
 
 /* The transaction has ended, and its memory with it. */
 extern void act_gap_forget(void);
 
-/* What an aborted subtransaction saw did not happen. */
+/* What a subtransaction saw is its parent's when it commits, and did not happen
+ * when it aborts. */
+extern void act_gap_commit_sub(SubTransactionId mine, SubTransactionId parent);
 extern void act_gap_abort_sub(SubTransactionId mine);
 
 /* For upkeep, within upkeep.h's begin and end: one row for each day, table and

@@ -8,6 +8,8 @@
  */
 #include "activity.h"
 
+#include <ctype.h>
+
 #include "taxonomy/taxonomy.h"
 #include "track/plan.h"
 
@@ -31,6 +33,7 @@ static bool disturbed = false;
 
 static void forget(Oid relid);
 static ActPlan *build(Relation table, Oid trigger, const char *argument);
+static void check_tracking(const ActPlan *plan);
 static void bind_columns(ActPlan *plan, Relation table);
 static void bind_all(ActPlan *plan, Relation table);
 static void bind_machines(ActPlan *plan);
@@ -133,6 +136,7 @@ build(Relation table, Oid trigger, const char *argument)
 	definitions_relid = get_relname_relid("event_type_definition",
 										  get_namespace_oid("_activity", false));
 	plan->tracking = act_tracking_read(json);
+	check_tracking(plan);
 	plan->tier = -1;
 	plan->tier_machine = -1;
 	bind_columns(plan, table);
@@ -156,6 +160,28 @@ build(Relation table, Oid trigger, const char *argument)
 		bind_all(plan, table);
 	MemoryContextSwitchTo(old);
 	return plan;
+}
+
+/*
+ * Whoever owns a table can give it a trigger with any argument.  Of what the
+ * reader lets pass, recording relies on this; the rest may be there or not.
+ */
+static void
+check_tracking(const ActPlan *plan)
+{
+	const char *id = plan->tracking->id;
+	bool		good = plan->tracking->category != NULL && id != NULL &&
+		strlen(id) == 36;
+
+	for (int i = 0; good && i < 36; i++)
+		good = i == 8 || i == 13 || i == 18 || i == 23 ? id[i] == '-' :
+			isxdigit((unsigned char) id[i]) != 0;
+	if (!good)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a trigger of table \"%s\" has no argument of activity.track()",
+						plan->table),
+				 errhint("Drop it and call activity.track().")));
 }
 
 static void
@@ -193,9 +219,13 @@ bind_columns(ActPlan *plan, Relation table)
 			int			i = column->nparts++;
 
 			column->parts[i] = get_attnum(RelationGetRelid(table), lfirst(part));
-			if (column->parts[i] == InvalidAttrNumber)
+			/* A system column is none that could be recorded. */
+			if (column->parts[i] <= 0)
+			{
+				column->parts[i] = InvalidAttrNumber;
 				plan->lost = psprintf("column \"%s\" is gone",
 									  (char *) lfirst(part));
+			}
 			else
 				act_value_learn(&column->types[i],
 								TupleDescAttr(RelationGetDescr(table),
@@ -286,8 +316,12 @@ bind_rules(ActPlan *plan)
 	plan->rules = palloc0(sizeof(ActPlanRule) *
 						  list_length(plan->tracking->rules));
 	foreach(cell, plan->tracking->rules)
-		if (bind_rule(plan, lfirst(cell), &plan->rules[plan->nrules]))
-			plan->nrules++;
+	{
+		ActPlanRule bound = {0};
+
+		if (bind_rule(plan, lfirst(cell), &bound))
+			plan->rules[plan->nrules++] = bound;
+	}
 }
 
 /*
@@ -440,7 +474,8 @@ bind_tier(ActPlan *plan)
 	const ActTracking *tracking = plan->tracking;
 	ListCell   *cell;
 
-	if (tracking->tier_name == NULL)
+	/* Whose tier would that be? */
+	if (tracking->tier_name == NULL || plan->organization < 0)
 		return;
 	plan->tier = act_tracking_plan_column(plan, tracking->tier_name);
 	if (plan->tier < 0)

@@ -94,8 +94,10 @@ act_tracking_trigger_argument(Relation pg_trigger, HeapTuple tuple)
 	Datum		arguments = heap_getattr(tuple, Anum_pg_trigger_tgargs,
 										 RelationGetDescr(pg_trigger), &isnull);
 
-	/* It ends with a zero byte. */
-	return isnull ? "{}" : pstrdup(VARDATA_ANY(DatumGetByteaPP(arguments)));
+	/* It ends with a zero byte, unless somebody's trigger has none. */
+	if (isnull || VARSIZE_ANY_EXHDR(DatumGetByteaPP(arguments)) == 0)
+		return "{}";
+	return pstrdup(VARDATA_ANY(DatumGetByteaPP(arguments)));
 }
 
 void
@@ -110,6 +112,8 @@ act_tracking_trigger_rewrite(Relation pg_trigger, HeapTuple tuple,
 	values[Anum_pg_trigger_tgargs - 1] =
 		PointerGetDatum(cstring_to_text_with_len(argument, strlen(argument) + 1));
 	replaces[Anum_pg_trigger_tgargs - 1] = true;
+	values[Anum_pg_trigger_tgnargs - 1] = Int16GetDatum(1);
+	replaces[Anum_pg_trigger_tgnargs - 1] = true;
 	changed = heap_modify_tuple(tuple, RelationGetDescr(pg_trigger), values,
 								nulls, replaces);
 	CatalogTupleUpdate(pg_trigger, &tuple->t_self, changed);
@@ -268,7 +272,7 @@ replace_argument(Relation table, const char *name, const char *argument)
 	if (trigger == NULL)
 		return false;
 	refuse_clone(table, trigger);
-	old = pstrdup(trigger->tgargs[0]);
+	old = pstrdup(trigger->tgnargs > 0 ? trigger->tgargs[0] : "{}");
 	if (table->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
 		relids = find_all_inheritors(RelationGetRelid(table),
 									 ShareRowExclusiveLock, NULL);

@@ -56,7 +56,9 @@ act_message_delivery_id(int32 endpoint, int64 position, TimestampTz created_at,
 	uint64		low = pg_hton64((uint64) position << 16);
 
 	if (timestamp2tm(created_at, NULL, &tm, &fsec, NULL, NULL) != 0)
-		elog(ERROR, "timestamp out of range");
+		ereport(ERROR,
+				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+				 errmsg("timestamp out of range")));
 	month = pg_hton16((tm.tm_year - MONTH_EPOCH) * 12 + tm.tm_mon - 1);
 	memcpy(id->data, &key, 4);
 	memcpy(id->data + 4, &month, 2);

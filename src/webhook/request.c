@@ -33,6 +33,7 @@ PG_FUNCTION_INFO_V1(act_webhook_delivery_id);
 PG_FUNCTION_INFO_V1(act_webhook_delivery_key);
 PG_FUNCTION_INFO_V1(act_webhook_deliver);
 
+static WebhookEndpoint *require_endpoint(int32 key);
 static void pass_requested(WebhookState *state, TimestampTz now);
 static bool owe_now(WebhookState *state, const WebhookDelivery *delivery,
 					bool unless_delivered, TimestampTz due_at, TimestampTz now);
@@ -96,7 +97,7 @@ act_webhook_restart(PG_FUNCTION_ARGS)
 	TimestampTz now = act_webhook_clock();
 	WebhookState state;
 
-	if (act_store_read_state(PG_GETARG_INT32(0), &state))
+	if (act_store_read_state(require_endpoint(PG_GETARG_INT32(0))->key, &state))
 		state.flow = 1;
 	else
 		state.fresh_at = state.retry_at = now;
@@ -105,6 +106,20 @@ act_webhook_restart(PG_FUNCTION_ARGS)
 	state.ready_at = now;
 	act_store_write_state(&state);
 	PG_RETURN_VOID();
+}
+
+/* These functions are called by the extension's own SQL, but the owner of the
+ * database can call them, too, with any number. */
+static WebhookEndpoint *
+require_endpoint(int32 key)
+{
+	WebhookEndpoint *endpoint = act_store_endpoint(key);
+
+	if (endpoint == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_NO_DATA_FOUND),
+				 errmsg("webhook endpoint %d does not exist", key)));
+	return endpoint;
 }
 
 /*
@@ -171,8 +186,10 @@ act_webhook_queue(PG_FUNCTION_ARGS)
 	deconstruct_array(PG_GETARG_ARRAYTYPE_P(2), TIMESTAMPTZOID, 8, FLOAT8PASSBYVAL,
 					  TYPALIGN_DOUBLE, &times, NULL, &ntimes);
 	if (count != ntimes)
-		elog(ERROR, "arrays differ in length");
-	(void) act_store_read_state(PG_GETARG_INT32(0), &state);
+		ereport(ERROR,
+				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+				 errmsg("positions and created_at differ in length")));
+	(void) act_store_read_state(require_endpoint(PG_GETARG_INT32(0))->key, &state);
 	for (int i = 0; i < count; i++)
 	{
 		WebhookDelivery delivery;
@@ -227,14 +244,19 @@ PGDLLEXPORT Datum
 act_webhook_queue_test(PG_FUNCTION_ARGS)
 {
 	TimestampTz now = act_webhook_clock();
-	WebhookEndpoint *endpoint = act_store_endpoint(PG_GETARG_INT32(0));
+	WebhookEndpoint *endpoint = require_endpoint(PG_GETARG_INT32(0));
+	int64		number = PG_GETARG_INT64(1);
 	WebhookDelivery delivery = {0};
 	WebhookState state;
 	pg_uuid_t  *id = palloc(sizeof(pg_uuid_t));
 	char	   *time = act_entry_time_text(now);
 
+	if (number <= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a test's number is positive")));
 	delivery.endpoint = endpoint->key;
-	delivery.position = -PG_GETARG_INT64(1);
+	delivery.position = -number;
 	delivery.created_at = now;
 	act_event_id_make(now, &delivery.event);
 	delivery.requested = true;

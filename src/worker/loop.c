@@ -180,9 +180,11 @@ work(void)
 		HOLD_INTERRUPTS();
 		MemoryContextSwitchTo(loop_context);
 		error = CopyErrorData();
-		note_failure(error);
+
+		/* First, because what failed may hold the lock that is taken next. */
 		AbortCurrentTransaction();
 		MemoryContextSwitchTo(loop_context);
+		note_failure(error);
 		FlushErrorState();
 		RESUME_INTERRUPTS();
 	}
