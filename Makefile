@@ -51,6 +51,7 @@ OBJS = \
 	src/track/preset.o \
 	src/track/preset_generic.o \
 	src/track/preset_rule.o \
+	src/track/row.o \
 	src/track/row_scan.o \
 	src/track/table_ddl.o \
 	src/track/text.o \

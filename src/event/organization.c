@@ -38,8 +38,6 @@
 #include "base/cache.h"
 #include "base/own_table.h"
 
-#define ID_MAX 255				/* bytes */
-
 /* Past this many the cache starts anew, so that its memory is bounded. */
 #define CACHE_MAX 4096
 
@@ -48,7 +46,7 @@
 
 typedef struct Interned
 {
-	char		id[ID_MAX + 1]; /* hash key */
+	char		id[ACT_ORGANIZATION_MAX + 1]; /* hash key */
 	int32		key;
 
 	/* Learned from a row that isn't known to have committed. */
@@ -85,7 +83,7 @@ act_organization_find(const char *id, int len)
 
 	if (known != NULL)
 		return known->key;
-	if (len == 0 || len > ID_MAX)
+	if (len == 0 || len > ACT_ORGANIZATION_MAX)
 		return 0;
 
 	copy = pnstrdup(id, len);
@@ -110,11 +108,11 @@ act_organization_intern(const char *id, int len)
 
 	if (known != NULL)
 		return known->key;
-	if (len == 0 || len > ID_MAX)
+	if (len == 0 || len > ACT_ORGANIZATION_MAX)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("organization id has %d bytes", len),
-				 errhint("An organization's id has 1 to %d bytes.", ID_MAX)));
+				 errhint("An organization's id has 1 to %d bytes.", ACT_ORGANIZATION_MAX)));
 
 	copy = pnstrdup(id, len);
 	rel = act_relation_open(ACT_REL_ORGANIZATION, RowExclusiveLock);
@@ -163,7 +161,7 @@ act_organization_id(int32 key)
 static Interned *
 look_up(const char *id, int len)
 {
-	char		key[ID_MAX + 1];
+	char		key[ACT_ORGANIZATION_MAX + 1];
 
 	if (cache_is_stale)
 	{
@@ -174,7 +172,7 @@ look_up(const char *id, int len)
 		tentative_count = 0;
 		cache_is_stale = false;
 	}
-	if (cache == NULL || len > ID_MAX)
+	if (cache == NULL || len > ACT_ORGANIZATION_MAX)
 		return NULL;
 	if (last_used != NULL && memcmp(last_used->id, id, len) == 0 &&
 		last_used->id[len] == '\0')
@@ -202,7 +200,7 @@ remember(const char *id, int32 key, bool tentative)
 	{
 		HASHCTL		control = {0};
 
-		control.keysize = ID_MAX + 1;
+		control.keysize = ACT_ORGANIZATION_MAX + 1;
 		control.entrysize = sizeof(Interned);
 		control.hcxt = TopMemoryContext;
 		cache = hash_create("activity organizations", 64, &control,

@@ -7,6 +7,8 @@
 
 #include "postgres.h"
 
+#define ACT_ORGANIZATION_MAX 255	/* bytes of an id */
+
 /* The organization's key, 0 when no visible row has it. Never writes. */
 extern int32 act_organization_find(const char *id, int len);
 

@@ -33,9 +33,6 @@ typedef struct Change
 	int			moved;
 } Change;
 
-static inline bool is_same_value(Datum old, Datum new, bool byval, int16 len);
-static bool is_same_row(const ActRow *old, const ActRow *new);
-static inline Datum fetch(const ActRow *row, int column, int part, bool *isnull);
 static void compute(Change *change, int first);
 static bool is_other_thing(const Change *change);
 static void note_unknown(Change *change);
@@ -47,7 +44,6 @@ static bool machine_holds(Change *change, const ActPlanCondition *condition);
 static bool column_holds(Change *change, const ActPlanCondition *condition);
 static int	direction(Change *change, int column);
 static bool rank(const ActPlan *plan, const ActRow *row, int column, int *rank);
-static bool is_word(const char *text, int len, const char *word);
 static void follow_tier(Change *change);
 
 void
@@ -68,10 +64,10 @@ act_change_record(const ActRow *old, const ActRow *new)
 	if (change.operation == ACT_ON_UPDATE)
 	{
 		for (i = 0; i < change.plan->nwatched; i++)
-			if (!act_change_same(old, new, change.plan->watched[i]))
+			if (!act_tracked_same(old, new, change.plan->watched[i]))
 				break;
 		if (i == change.plan->nwatched &&
-			!(change.plan->any_change && !is_same_row(old, new)))
+			!(change.plan->any_change && !act_tracked_same_row(old, new)))
 			return;
 	}
 	if (change.plan->lost)
@@ -82,9 +78,9 @@ act_change_record(const ActRow *old, const ActRow *new)
 	{
 		int			len;
 
-		if (act_change_text(old, old->plan->organization, &len))
+		if (act_tracked_text(old, old->plan->organization, &len))
 			act_change_record(old, NULL);
-		if (act_change_text(new, new->plan->organization, &len))
+		if (act_tracked_text(new, new->plan->organization, &len))
 			act_change_record(NULL, new);
 		return;
 	}
@@ -94,208 +90,6 @@ act_change_record(const ActRow *old, const ActRow *new)
 			act_change_event_record(&change.plan->rules[i], old, new);
 	if (change.plan->tier >= 0)
 		follow_tier(&change);
-}
-
-/* The first test that passes says it; none: the state is unknown. */
-int
-act_change_state(const ActRow *row, int machine)
-{
-	const ActPlanMachine *rules = &row->plan->machines[machine];
-	int			i;
-
-	for (i = 0; i < rules->ntests; i++)
-		if (rules->tests[i].column < 0 ||
-			act_change_matches(row, rules->tests[i].column, rules->tests[i].is))
-			return rules->tests[i].state;
-	return ACT_UNKNOWN;
-}
-
-char *
-act_change_text(const ActRow *row, int column, int *len)
-{
-	ActPlanColumn *source = &row->plan->columns[column];
-	StringInfoData joined;
-	int			i;
-
-	if (source->nparts == 0)
-	{
-		*len = source->constant_text ? strlen(source->constant_text) : 0;
-		return source->constant_text;
-	}
-	if (source->nparts == 1)
-	{
-		bool		isnull;
-		Datum		value = fetch(row, column, 0, &isnull);
-
-		return isnull ? NULL : act_value_text(&source->types[0], value, len);
-	}
-	initStringInfo(&joined);
-	for (i = 0; i < source->nparts; i++)
-	{
-		bool		isnull;
-		Datum		value = fetch(row, column, i, &isnull);
-		int			part_len;
-
-		if (i > 0)
-			appendStringInfoChar(&joined, '/');
-		if (!isnull)
-		{
-			char	   *part = act_value_text(&source->types[i], value, &part_len);
-
-			appendBinaryStringInfo(&joined, part, part_len);
-		}
-	}
-	*len = joined.len;
-	return joined.data;
-}
-
-bool
-act_change_json(const ActRow *row, int column, JsonbValue *json)
-{
-	ActPlanColumn *source = &row->plan->columns[column];
-
-	if (source->nparts == 0)
-	{
-		*json = source->constant;
-		return json->type != jbvNull;
-	}
-	if (source->nparts == 1)
-	{
-		bool		isnull;
-		Datum		value = fetch(row, column, 0, &isnull);
-
-		if (isnull)
-			return false;
-		act_value_json(&source->types[0], value, json);
-		return json->type != jbvNull;
-	}
-	json->type = jbvString;
-	json->val.string.val = act_change_text(row, column, &json->val.string.len);
-	return true;
-}
-
-bool
-act_change_matches(const ActRow *row, int column, const ActWords *words)
-{
-	ListCell   *cell;
-	int			len;
-	char	   *text;
-
-	if (!words->given)
-		return true;
-	text = act_change_text(row, column, &len);
-	if (text == NULL)
-		return words->null;
-	if (words->any)
-		return true;
-	foreach(cell, words->words)
-		if (is_word(text, len, lfirst(cell)))
-			return true;
-	if (words->positive || words->negative)
-	{
-		JsonbValue	json;
-
-		if (act_change_json(row, column, &json) && json.type == jbvNumeric)
-		{
-			int			sign = DatumGetInt32(DirectFunctionCall2(numeric_cmp,
-																 NumericGetDatum(json.val.numeric),
-																 NumericGetDatum(int64_to_numeric(0))));
-
-			return sign > 0 ? words->positive : sign < 0 && words->negative;
-		}
-	}
-	return false;
-}
-
-/* datum_image_eq(), at a third of its cost for what is not toasted. */
-static inline bool
-is_same_value(Datum old, Datum new, bool byval, int16 len)
-{
-	if (byval)
-		return old == new;
-	if (len == -1)
-	{
-		struct varlena *a = (struct varlena *) DatumGetPointer(old);
-		struct varlena *b = (struct varlena *) DatumGetPointer(new);
-
-		if (VARATT_IS_SHORT(a) && VARATT_IS_SHORT(b))
-			return VARSIZE_SHORT(a) == VARSIZE_SHORT(b) &&
-				memcmp(a, b, VARSIZE_SHORT(a)) == 0;
-	}
-	return datum_image_eq(old, new, byval, len);
-}
-
-/* By their bytes: 1.0 is not 1.00, and that is worth no more thought. */
-bool
-act_change_same(const ActRow *old, const ActRow *new, int column)
-{
-	ActPlanColumn *source = &new->plan->columns[column];
-	int			i;
-
-	for (i = 0; i < source->nparts; i++)
-	{
-		bool		old_null;
-		bool		new_null;
-		Datum		old_value = fetch(old, column, i, &old_null);
-		Datum		new_value = fetch(new, column, i, &new_null);
-
-		if (old_null != new_null)
-			return false;
-		if (!old_null &&
-			!is_same_value(old_value, new_value, source->types[i].byval,
-						   source->types[i].len))
-			return false;
-	}
-	return true;
-}
-
-/* Whether no column differs that "*" means; partitions by column name. */
-static bool
-is_same_row(const ActRow *old, const ActRow *new)
-{
-	TupleDesc	desc = new->slot->tts_tupleDescriptor;
-	TupleDesc	old_desc = old->slot->tts_tupleDescriptor;
-	int			i;
-
-	for (i = 0; i < new->plan->nall; i++)
-	{
-		AttrNumber	number = new->plan->all[i];
-		AttrNumber	old_number = number;
-		Form_pg_attribute attribute = TupleDescAttr(desc, number - 1);
-		bool		old_null;
-		bool		new_null;
-		Datum		old_value;
-		Datum		new_value;
-
-		if (old->plan != new->plan)
-			old_number = get_attnum(old->plan->pooled.relid,
-									NameStr(attribute->attname));
-		if (old_number <= 0 || old_number > old_desc->natts)
-			continue;
-		if (TupleDescAttr(old_desc, old_number - 1)->atttypid != attribute->atttypid)
-			return false;
-		old_value = slot_getattr(old->slot, old_number, &old_null);
-		new_value = slot_getattr(new->slot, number, &new_null);
-		if (old_null != new_null ||
-			(!old_null && !is_same_value(old_value, new_value,
-										 attribute->attbyval,
-										 attribute->attlen)))
-			return false;
-	}
-	return true;
-}
-
-static inline Datum
-fetch(const ActRow *row, int column, int part, bool *isnull)
-{
-	AttrNumber	number = row->plan->columns[column].parts[part];
-
-	if (number == InvalidAttrNumber)
-	{
-		*isnull = true;
-		return (Datum) 0;
-	}
-	return slot_getattr(row->slot, number, isnull);
 }
 
 /* The watched columns before the first one that differs need no second look. */
@@ -311,7 +105,7 @@ compute(Change *change, int first)
 	if (change->operation == ACT_ON_UPDATE)
 		for (i = first; i < plan->nwatched; i++)
 			change->changed[plan->watched[i]] = i == first ||
-				!act_change_same(change->old, change->new, plan->watched[i]);
+				!act_tracked_same(change->old, change->new, plan->watched[i]);
 	for (i = 0; i < plan->nmachines; i++)
 		change->old_states[i] = change->new_states[i] = -1;
 }
@@ -357,7 +151,7 @@ note_unknown(Change *change)
 				continue;
 			if (change->operation == ACT_ON_UPDATE && !change->changed[column])
 				break;
-			text = act_change_text(change->new, column, &len);
+			text = act_tracked_text(change->new, column, &len);
 			if (text == NULL)
 				break;
 			len = pg_mbcliplen(text, len, 64);
@@ -376,7 +170,7 @@ old_state(Change *change, int machine)
 	if (change->old == NULL)
 		return ACT_ABSENT;
 	if (change->old_states[machine] < 0)
-		change->old_states[machine] = act_change_state(change->old, machine);
+		change->old_states[machine] = act_tracked_state(change->old, machine);
 	return change->old_states[machine];
 }
 
@@ -387,7 +181,7 @@ new_state(Change *change, int machine)
 		return ACT_ABSENT;
 	if (change->new_states[machine] < 0)
 		change->new_states[machine] = is_same_state(change, machine) ?
-			old_state(change, machine) : act_change_state(change->new, machine);
+			old_state(change, machine) : act_tracked_state(change->new, machine);
 	return change->new_states[machine];
 }
 
@@ -405,7 +199,7 @@ is_same_state(const Change *change, int machine)
 		int			column = rules->tests[i].column;
 
 		if (column >= 0 && column != seen &&
-			!act_change_same(change->old, change->new, column))
+			!act_tracked_same(change->old, change->new, column))
 			return false;
 		seen = column;
 	}
@@ -435,7 +229,7 @@ applies(Change *change, const ActPlanRule *rule)
 	if (rule->any_change)
 	{
 		if (change->any_change < 0)
-			change->any_change = !is_same_row(change->old, change->new);
+			change->any_change = !act_tracked_same_row(change->old, change->new);
 		return change->any_change;
 	}
 	return true;
@@ -467,19 +261,19 @@ column_holds(Change *change, const ActPlanCondition *condition)
 			return false;
 		if (asked->from.given &&
 			(change->old == NULL ||
-			 !act_change_matches(change->old, column, &asked->from)))
+			 !act_tracked_matches(change->old, column, &asked->from)))
 			return false;
 		if (asked->to.given &&
 			(change->new == NULL ||
-			 !act_change_matches(change->new, column, &asked->to)))
+			 !act_tracked_matches(change->new, column, &asked->to)))
 			return false;
 	}
 	if (asked->moved && direction(change, column) != asked->moved)
 		return false;
-	if (asked->is.given && !act_change_matches(change->row, column, &asked->is))
+	if (asked->is.given && !act_tracked_matches(change->row, column, &asked->is))
 		return false;
 	return !asked->was.given ||
-		(change->old && act_change_matches(change->old, column, &asked->was));
+		(change->old && act_tracked_matches(change->old, column, &asked->was));
 }
 
 /*
@@ -504,8 +298,8 @@ direction(Change *change, int column)
 	change->moved = 0;
 	if (!change->changed[column] || source->nparts != 1)
 		return 0;
-	old_value = fetch(change->old, column, 0, &old_null);
-	new_value = fetch(change->new, column, 0, &new_null);
+	old_value = act_tracked_value(change->old, column, 0, &old_null);
+	new_value = act_tracked_value(change->new, column, 0, &new_null);
 	if (old_null || new_null)
 		return 0;
 	if (rank(plan, change->old, column, &before) &&
@@ -522,8 +316,8 @@ direction(Change *change, int column)
 	{
 		int			old_len;
 		int			new_len;
-		char	   *old_text = act_change_text(change->old, column, &old_len);
-		char	   *new_text = act_change_text(change->new, column, &new_len);
+		char	   *old_text = act_tracked_text(change->old, column, &old_len);
+		char	   *new_text = act_tracked_text(change->new, column, &new_len);
 
 		act_gap_note(plan, psprintf("which is higher, \"%.*s\" or \"%.*s\"?",
 									pg_mbcliplen(old_text, old_len, 64), old_text,
@@ -544,9 +338,9 @@ rank(const ActPlan *plan, const ActRow *row, int column, int *rank)
 
 	if (plan->tracking->tiers == NIL && plan->columns[column].types[0].compare)
 		return false;
-	text = act_change_text(row, column, &len);
+	text = act_tracked_text(row, column, &len);
 	foreach(cell, plan->tracking->tiers)
-		if (is_word(text, len, ((ActTierWord *) lfirst(cell))->word))
+		if (act_tracked_is_word(text, len, ((ActTierWord *) lfirst(cell))->word))
 		{
 			*rank = foreach_current_index(cell);
 			return true;
@@ -555,27 +349,6 @@ rank(const ActPlan *plan, const ActRow *row, int column, int *rank)
 		return false;
 	*rank = tier;
 	return true;
-}
-
-/* Whether the text, folded as act_tracking_fold does, is the word. */
-static bool
-is_word(const char *text, int len, const char *word)
-{
-	int			i;
-
-	while (len > 0 && text[len - 1] == ' ')
-		len--;
-	while (len > 0 && *text == ' ')
-		text++, len--;
-	for (i = 0; i < len; i++)
-	{
-		unsigned char c = text[i];
-
-		c = c == '-' || c == ' ' ? '_' : pg_ascii_tolower(c);
-		if (word[i] == '\0' || c != (unsigned char) word[i])
-			return false;
-	}
-	return word[len] == '\0';
 }
 
 static void

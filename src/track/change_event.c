@@ -20,7 +20,7 @@
 
 static Jsonb *build(const ActPlanField *fields, int nfields,
 					const char *kind, const ActPlanRule *rule,
-					const ActRow *old, const ActRow *new);
+					const ActRow *old, const ActRow *new, bool *whole);
 static void push_text(JsonbParseState **state, JsonbIteratorToken token,
 					  const char *text);
 static bool field_json(const ActPlanField *field, const ActRow *old,
@@ -39,38 +39,47 @@ act_change_event_record(const ActPlanRule *rule, const ActRow *old,
 	ActPlan    *plan = row->plan;
 	ActHappening happening = {0};
 	pg_uuid_t	id;
+	bool		whole = true;
 
-	if (plan->organization >= 0)
-		happening.organization = act_change_text(row, plan->organization,
-												 &happening.organization_len);
+	happening.organization = act_tracked_organization(row,
+													  &happening.organization_len);
 	if (happening.organization == NULL)
 	{
+		int			len;
+
 		act_gap_note(plan, plan->organization < 0 ?
 					 "the column that names the organization is gone" :
-					 "a row names no organization",
+					 act_tracked_text(row, plan->organization, &len) == NULL ?
+					 "a row names no organization" :
+					 "a row's organization is no id of 1 to 255 bytes",
 					 "Only changes of rows with an organization are recorded.");
 		return;
 	}
 	happening.type = rule->type;
 	happening.subject = build(rule->subject, rule->nsubject,
-							  rule->subject_kind, rule, old, new);
+							  rule->subject_kind, rule, old, new, &whole);
 	if (rule->nmetadata > 0)
 		happening.metadata = build(rule->metadata, rule->nmetadata, NULL, rule,
-								   old, new);
+								   old, new, &whole);
 	if (happening.metadata && JB_ROOT_COUNT(happening.metadata) == 0)
 		happening.metadata = NULL;
 	happening.occurred_at = DT_NOBEGIN;
 	happening.cut = true;
-	if (!act_record(&happening, &id))
+	if (!act_record(&happening, &id) || !whole)
 		act_gap_note(plan, "a change is larger than activity.max_event_size",
 					 "It was recorded without what is too large.");
 }
 
-/* The kind is written here, which spares act_record() a second pass. */
+/*
+ * The kind is written here, which spares act_record() a second pass.  A text that
+ * is larger than an event may be is left out here, since jsonb takes none of more
+ * than 256 MB; then *whole is false.
+ */
 static Jsonb *
 build(const ActPlanField *fields, int nfields, const char *kind,
-	  const ActPlanRule *rule, const ActRow *old, const ActRow *new)
+	  const ActPlanRule *rule, const ActRow *old, const ActRow *new, bool *whole)
 {
+	static const char too_large[] = "too large";
 	JsonbParseState *state = NULL;
 	JsonbValue *object;
 	int			i;
@@ -92,6 +101,13 @@ build(const ActPlanField *fields, int nfields, const char *kind,
 			say_none(&fields[i], rule, (new ? new : old)->plan, &value);
 		}
 		push_text(&state, WJB_KEY, fields[i].field->name);
+		if (unlikely(value.type == jbvString &&
+					 value.val.string.len > act_setting_max_event_size))
+		{
+			value.val.string.val = (char *) too_large;
+			value.val.string.len = strlen(too_large);
+			*whole = false;
+		}
 		pushJsonbValue(&state, WJB_VALUE, &value);
 	}
 	object = pushJsonbValue(&state, WJB_END_OBJECT, NULL);
@@ -132,8 +148,8 @@ field_json(const ActPlanField *field, const ActRow *old, const ActRow *new,
 			return field->nsources > 0 && number_json(field, old, new, json);
 		case ACT_FIELD_OLD:
 			return old && new && field->nsources > 0 &&
-				!act_change_same(old, new, field->sources[0]) &&
-				act_change_json(old, field->sources[0], json);
+				!act_tracked_same(old, new, field->sources[0]) &&
+				act_tracked_json(old, field->sources[0], json);
 		default:
 			break;
 	}
@@ -145,12 +161,12 @@ field_json(const ActPlanField *field, const ActRow *old, const ActRow *new,
 		if (strcmp(field->field->name, "id") == 0)
 		{
 			json->type = jbvString;
-			json->val.string.val = act_change_text(row, column,
+			json->val.string.val = act_tracked_text(row, column,
 												   &json->val.string.len);
 			if (json->val.string.val)
 				return true;
 		}
-		else if (act_change_json(row, column, json))
+		else if (act_tracked_json(row, column, json))
 			return true;
 	}
 	return false;
@@ -185,7 +201,7 @@ number(const ActRow *row, int column)
 {
 	JsonbValue	json;
 
-	if (!act_change_json(row, column, &json) || json.type != jbvNumeric)
+	if (!act_tracked_json(row, column, &json) || json.type != jbvNumeric)
 		return NULL;
 	return json.val.numeric;
 }

@@ -43,7 +43,7 @@ act_tracking_tier_lose(const ActRow *row)
 	ActTier		best = ACT_TIER_FREE;
 	ActScanKey	key = {"organization", NULL};
 	int			len;
-	char	   *text = act_change_text(row, plan->organization, &len);
+	char	   *text = act_tracked_text(row, plan->organization, &len);
 	Oid			relid = plan->pooled.relid;
 	Relation	table;
 
@@ -79,7 +79,7 @@ is_live(const ActRow *row)
 
 	return plan->tier >= 0 &&
 		(plan->tier_machine < 0 ||
-		 (plan->tier_live >> act_change_state(row, plan->tier_machine) & 1));
+		 (plan->tier_live >> act_tracked_state(row, plan->tier_machine) & 1));
 }
 
 /* False, and a gap, when the tier's word has no meaning. */
@@ -88,7 +88,7 @@ row_tier(const ActRow *row, ActTier *tier)
 {
 	ActPlan    *plan = row->plan;
 	int			len;
-	char	   *text = act_change_text(row, plan->tier, &len);
+	char	   *text = act_tracked_text(row, plan->tier, &len);
 	char	   *folded;
 	ListCell   *cell;
 
@@ -119,7 +119,7 @@ static void
 set_tier(const ActRow *row, ActTier tier)
 {
 	int			len;
-	char	   *text = act_change_text(row, row->plan->organization, &len);
+	char	   *text = act_tracked_organization(row, &len);
 	int32		organization;
 
 	if (text == NULL)

@@ -209,7 +209,7 @@ find_active(const ActRow *row, void *arg)
 	for (i = 0; i < plan->nmachines; i++)
 		if (strcmp(plan->machines[i].name, "state") == 0)
 		{
-			const char *state = plan->machines[i].states[act_change_state(row, i)];
+			const char *state = plan->machines[i].states[act_tracked_state(row, i)];
 
 			*found = strcmp(state, "active") == 0;
 		}

@@ -8,8 +8,6 @@
  */
 #include "activity.h"
 
-#include <ctype.h>
-
 #include "taxonomy/taxonomy.h"
 #include "track/plan.h"
 
@@ -33,7 +31,6 @@ static bool disturbed = false;
 
 static void forget(Oid relid);
 static ActPlan *build(Relation table, Oid trigger, const char *argument);
-static void check_tracking(const ActPlan *plan);
 static void bind_columns(ActPlan *plan, Relation table);
 static void bind_all(ActPlan *plan, Relation table);
 static void bind_machines(ActPlan *plan);
@@ -122,8 +119,6 @@ build(Relation table, Oid trigger, const char *argument)
 	MemoryContext context = AllocSetContextCreate(CurTransactionContext,
 												  "activity tracking plan",
 												  ALLOCSET_SMALL_SIZES);
-	Jsonb	   *json = DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
-														   CStringGetDatum(argument)));
 	MemoryContext old = MemoryContextSwitchTo(context);
 	ActPlan    *plan = palloc0(sizeof(ActPlan));
 	ListCell   *cell;
@@ -135,8 +130,7 @@ build(Relation table, Oid trigger, const char *argument)
 	plan->argument = pstrdup(argument);
 	definitions_relid = get_relname_relid("event_type_definition",
 										  get_namespace_oid("_activity", false));
-	plan->tracking = act_tracking_read(json);
-	check_tracking(plan);
+	plan->tracking = act_tracking_read_argument(argument, plan->table);
 	plan->tier = -1;
 	plan->tier_machine = -1;
 	bind_columns(plan, table);
@@ -160,28 +154,6 @@ build(Relation table, Oid trigger, const char *argument)
 		bind_all(plan, table);
 	MemoryContextSwitchTo(old);
 	return plan;
-}
-
-/*
- * Whoever owns a table can give it a trigger with any argument.  Of what the
- * reader lets pass, recording relies on this; the rest may be there or not.
- */
-static void
-check_tracking(const ActPlan *plan)
-{
-	const char *id = plan->tracking->id;
-	bool		good = plan->tracking->category != NULL && id != NULL &&
-		strlen(id) == 36;
-
-	for (int i = 0; good && i < 36; i++)
-		good = i == 8 || i == 13 || i == 18 || i == 23 ? id[i] == '-' :
-			isxdigit((unsigned char) id[i]) != 0;
-	if (!good)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("a trigger of table \"%s\" has no argument of activity.track()",
-						plan->table),
-				 errhint("Drop it and call activity.track().")));
 }
 
 static void

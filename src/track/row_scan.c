@@ -290,7 +290,7 @@ visit(const ActRow *row, const Key *keys, int nkeys, ActRowVisitor visitor,
 	for (i = 0; i < nkeys; i++)
 	{
 		int			len;
-		char	   *text = act_change_text(row, keys[i].column, &len);
+		char	   *text = act_tracked_text(row, keys[i].column, &len);
 
 		if (text == NULL || len != keys[i].len ||
 			memcmp(text, keys[i].text, len) != 0)

@@ -148,8 +148,7 @@ follow_trigger(Relation pg_trigger, HeapTuple tuple, const ColumnChange *change)
 	ActTracking *tracking;
 	StringInfoData written;
 
-	tracking = act_tracking_read(DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
-																	CStringGetDatum(argument))));
+	tracking = act_tracking_read_argument(argument, change->table);
 	if (!(change->new_name ? rename_column(tracking, change) :
 		  forget_column(tracking, change)))
 		return;

@@ -9,11 +9,13 @@
 #include "activity.h"
 
 #include "base/json.h"
+#include "event/id.h"
 #include "track/tier.h"
 #include "track/tracking.h"
 
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 
 static void read_object(ActTracking *tracking, Jsonb *json);
 static List *read_rules(Jsonb *json);
@@ -59,6 +61,29 @@ act_tracking_read(Jsonb *json)
 	else
 		read_object(tracking, json);
 	act_json_end();
+	return tracking;
+}
+
+/*
+ * Whoever owns a table can give it a trigger with any argument.  Of what the
+ * reader lets pass, recording relies on these two; the rest may be there or not.
+ */
+ActTracking *
+act_tracking_read_argument(const char *argument, const char *table)
+{
+	ActTracking *tracking;
+	pg_uuid_t	id;
+
+	tracking = act_tracking_read(DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
+																	CStringGetDatum(argument))));
+	if (tracking->category == NULL || tracking->id == NULL ||
+		strlen(tracking->id) != 36 ||
+		!act_event_id_parse(tracking->id, &id))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a trigger of table \"%s\" has no argument of activity.track()",
+						table),
+				 errhint("Drop it and call activity.track().")));
 	return tracking;
 }
 

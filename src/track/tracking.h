@@ -138,6 +138,11 @@ typedef struct ActTracking
  */
 extern ActTracking *act_tracking_read(Jsonb *json);
 
+/* The argument of a trigger of the table; throws unless track() can have made it
+ * as far as the tracking's category and id go. */
+extern ActTracking *act_tracking_read_argument(const char *argument,
+											   const char *table);
+
 /* "columns" alone, as callers give it. */
 extern List *act_tracking_read_sources(Jsonb *json);
 

@@ -2,7 +2,7 @@
 -- however it is large; a tracked row loses what is too large, and is counted.
 \set ON_ERROR_STOP 1
 BEGIN;
-SELECT plan(24);
+SELECT plan(25);
 SET LOCAL client_min_messages = error;
 
 CREATE FUNCTION refused(metadata jsonb, description text DEFAULT NULL) RETURNS text LANGUAGE plpgsql AS $$
@@ -68,5 +68,7 @@ SELECT set_config('activity.context', object_of(3000000)::text, true) IS NOT NUL
 INSERT INTO m VALUES ('o', 'u2', 'r', 'active');
 SELECT is((last_event()).context ->> 'x', 'too large', 'the context is cut');
 SELECT is((last_event()).context ->> 'database_role', session_user::text, 'but for what is ours');
+INSERT INTO m VALUES ('o', 'u3', repeat('r', 280000000), 'active');
+SELECT is((last_event()).subject ->> 'role', 'too large', 'what jsonb can not hold is left out, too');
 SELECT * FROM finish();
 ROLLBACK;

@@ -2,7 +2,7 @@
 -- changes them, and whatever becomes of the table.
 \set ON_ERROR_STOP 1
 BEGIN;
-SELECT plan(73);
+SELECT plan(77);
 SET LOCAL client_min_messages = error;
 
 CREATE TABLE seen (id uuid);
@@ -318,6 +318,17 @@ SELECT is((SELECT count(DISTINCT id) FROM activity.events WHERE organization ~ '
 TRUNCATE bulk;
 SELECT is((SELECT count(*) FROM activity.events WHERE organization ~ '^bulk' AND event_type = 'membership.removed'),
 	100000::bigint, 'TRUNCATE of 100,000 rows');
+
+-- What can be no organization's id does not break the writer.
+CREATE TABLE odd (org_id text, user_id text, role text);
+SELECT track('odd', 'membership') IS NULL AS done \gset
+DELETE FROM seen; SELECT said() IS NULL AS done \gset
+SELECT lives_ok($$INSERT INTO odd VALUES ('', 'e', 'x'), (repeat('o', 256), 'l', 'x'), (repeat('o', 255), 'f', 'x')$$,
+	'a row may name what is no organization');
+SELECT is(said(), ARRAY['joined f'], 'what fits is recorded');
+SELECT is((SELECT sum(changes) FROM activity.gaps WHERE reason LIKE '%1 to 255 bytes'), 2::numeric, 'the rest is counted');
+SELECT track('odd', 'membership', on_unknown => 'error') IS NULL AS done \gset
+SELECT throws_ok($$INSERT INTO odd VALUES ('', 'e', 'x')$$, 'AC006', NULL, 'or is an error where that was asked for');
 
 SELECT * FROM finish();
 ROLLBACK;

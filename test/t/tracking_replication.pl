@@ -22,6 +22,7 @@ my $tables = q{
 		PARTITION BY LIST (org_id);
 	CREATE TABLE loud_a PARTITION OF loud FOR VALUES IN ('a');
 	CREATE TABLE loud_b PARTITION OF loud FOR VALUES IN ('b');
+	CREATE TABLE loud_other PARTITION OF loud DEFAULT;
 };
 $publisher->safe_psql('postgres', $tables . q{
 	SELECT activity.track('quiet', 'membership');
@@ -66,6 +67,11 @@ is(events($subscriber), 'joined l1, joined l2, role_changed l1, removed l2, remo
 # A change made on the subscriber itself is its own.
 $subscriber->safe_psql('postgres', q{INSERT INTO quiet VALUES ('a', 'local', 'viewer')});
 like(events($subscriber), qr/, joined local$/, 'what the subscriber does itself is recorded there');
+
+# A row that names what can be no organization does not stop it.
+$publisher->safe_psql('postgres', q{INSERT INTO loud VALUES ('', 'odd', 'viewer'), (repeat('o', 256), 'long', 'viewer')});
+$publisher->wait_for_catchup('everything');
+is($subscriber->safe_psql('postgres', q{SELECT sum(changes) FROM activity.gaps}), '2', 'it is counted there');
 
 $subscriber->safe_psql('postgres', 'DROP SUBSCRIPTION everything');
 $subscriber->stop;
