@@ -7,7 +7,7 @@ HERE := $(filter-out ./,$(dir $(firstword $(MAKEFILE_LIST))))
 EXTVERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(HERE)$(EXTENSION).control)
 
 # The parts of the install script, in the order in which they run.
-SQL_PARTS = schema types event_type tables taxonomy record tier feed track \
+SQL_PARTS = schema types event_type tables aside taxonomy record tier feed track \
 	append_only guard retention stream webhook_tables webhook_base webhook_endpoint \
 	webhook_delivery webhook_upkeep webhook_view connection audit compliance own_index health access
 
@@ -25,6 +25,7 @@ OBJS = \
 	src/base/value.o \
 	src/wake/wake.o \
 	src/event/append_only.o \
+	src/event/aside.o \
 	src/event/event.o \
 	src/event/id.o \
 	src/event/incarnation.o \
@@ -32,6 +33,7 @@ OBJS = \
 	src/event/month.o \
 	src/event/organization.o \
 	src/event/owner.o \
+	src/event/plant.o \
 	src/taxonomy/define.o \
 	src/taxonomy/event_type.o \
 	src/taxonomy/suggestion.o \
@@ -70,6 +72,7 @@ OBJS = \
 	src/feed/values.o \
 	src/feed/walk.o \
 	src/stream/backlog.o \
+	src/stream/batch.o \
 	src/stream/chain.o \
 	src/stream/head.o \
 	src/stream/progress.o \
@@ -78,6 +81,7 @@ OBJS = \
 	src/stream/right.o \
 	src/stream/segment.o \
 	src/stream/stream.o \
+	src/stream/subscriber.o \
 	src/stream/trim.o \
 	src/stream/verify.o \
 	src/webhook/claim.o \
@@ -99,6 +103,7 @@ OBJS = \
 	src/upkeep/redact.o \
 	src/upkeep/remake.o \
 	src/upkeep/shape_guard.o \
+	src/upkeep/step.o \
 	src/worker/hook.o \
 	src/worker/launcher.o \
 	src/worker/loop.o \

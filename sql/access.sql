@@ -90,6 +90,7 @@ BEGIN ATOMIC
 	('administer', 'function', 'audit'),
 	('administer', 'relation', 'events'),
 	('administer', 'relation', 'health'),
+	('administer', 'relation', 'set_aside'),
 	('administer', 'helper', 'worker_status'),
 	('administer', 'helper', 'backlog'),
 	('administer', 'function', 'maintain'),

@@ -42,7 +42,8 @@ SELECT
 	(SELECT count(*) FROM pg_catalog.pg_inherits
 		WHERE inhparent = '_activity.stream'::pg_catalog.regclass) AS stream_segments,
 	coalesce((SELECT sum(changes) FROM _activity.gap), 0)::bigint AS tracking_gaps,
-	broken.problems
+	broken.problems,
+	(SELECT count(*) FROM _activity.set_aside) AS set_aside
 FROM (SELECT coalesce(bool_or(stops), false) AS stop,
 		coalesce(array_agg(problem ORDER BY problem), '{}') AS problems
 	FROM _activity.problem) broken
@@ -75,4 +76,4 @@ LEFT JOIN LATERAL (
 	  AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
 	LIMIT 1) publisher ON true;
 COMMENT ON VIEW activity.health IS
-	'how publishing is doing: the worker of this database (publishing, failing, waiting for the extension, starting, stopped, or none), how many committed events have no position yet and since when (null: not known, because of problems), what went wrong last, the oldest transaction that has recorded and not ended (its events come when it ends; no pid: a prepared one), who is publishing at this moment, as whom, since when and in which state (nobody else can meanwhile; role, time and state need pg_read_all_stats), the sizes of things, and what is wrong with the tables themselves (problems, empty when nothing is)';
+	'how publishing is doing: the worker of this database (publishing, failing, waiting for the extension, starting, stopped, or none), how many committed events have no position yet and since when (null: not known, because of problems), what went wrong last, the oldest transaction that has recorded and not ended (its events come when it ends; no pid: a prepared one), who is publishing at this moment, as whom, since when and in which state (nobody else can meanwhile; role, time and state need pg_read_all_stats), the sizes of things, and what is wrong with the tables themselves (problems, empty when nothing is), and how much failed by itself and is set aside (the view set_aside)';

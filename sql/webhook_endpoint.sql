@@ -16,6 +16,15 @@ BEGIN
 	PERFORM _activity.check_webhook_tables();
 	PERFORM _activity.check_webhook(url, event_types);
 	endpoint.organization := _activity.require_feature('webhooks', organization);
+	-- Each is one delivery more for every event. Calls at the same moment may each
+	-- find room for one; to wait for one another they would need a lock.
+	IF (SELECT count(*) FROM _activity.webhook_endpoint e
+		WHERE e.organization = endpoint.organization AND e.deleted_at IS NULL)
+		>= current_setting('activity.max_endpoints')::integer THEN
+		RAISE EXCEPTION 'the organization has % webhook endpoints already', current_setting('activity.max_endpoints')
+			USING ERRCODE = 'program_limit_exceeded',
+				  HINT = 'Delete one that is not needed, or raise activity.max_endpoints.';
+	END IF;
 	PERFORM _activity.make_webhook_partitions();
 	INSERT INTO _activity.webhook_endpoint (organization, url, event_types, description, created_at)
 	VALUES (endpoint.organization, create_webhook.url, create_webhook.event_types,
@@ -32,7 +41,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION activity.create_webhook(text, text, text[], text) IS
-	'registers an endpoint and shows its secret, this once; event_types are keys or category.*, null for all; errors: AC020 for a url that can''t be used, AC001 for an unknown event type, 42501 below tier premium';
+	'registers an endpoint and shows its secret, this once; event_types are keys or category.*, null for all; errors: AC020 for a url that can''t be used, AC001 for an unknown event type, 54000 for more endpoints than activity.max_endpoints, 42501 below tier premium';
 
 CREATE FUNCTION activity.update_webhook(endpoint_id uuid, url text DEFAULT NULL,
 	event_types text[] DEFAULT NULL, description text DEFAULT NULL,

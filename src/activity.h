@@ -60,6 +60,7 @@ extern char *act_setting_databases;		/* names with commas between */
 
 extern bool act_setting_allow_insecure_webhooks;
 extern char *act_setting_webhook_ports; /* checked: numbers and ranges */
+extern int	act_setting_max_endpoints;	/* of an organization */
 extern int	act_setting_webhook_concurrency;	/* in flight per endpoint */
 extern int	act_setting_webhook_retention;	/* minutes */
 extern char *act_setting_gateway_url;

@@ -13,6 +13,7 @@
 
 #include "utils/guc.h"
 
+#include "base/plant.h"
 #include "record/actor.h"
 #include "record/size.h"
 #include "track/tier.h"
@@ -36,6 +37,7 @@ int			act_setting_maintain_interval = 3600;
 char	   *act_setting_databases;
 bool		act_setting_allow_insecure_webhooks = false;
 char	   *act_setting_webhook_ports;
+int			act_setting_max_endpoints = 100;
 int			act_setting_webhook_concurrency = 10;
 int			act_setting_webhook_retention = 90 * 24 * 60;
 char	   *act_setting_gateway_url;
@@ -115,6 +117,7 @@ act_settings_define(void)
 							PGC_SUSET, 0, NULL, NULL, NULL);
 	define_worker_settings();
 	define_webhook_settings();
+	act_plant_init();
 	MarkGUCPrefixReserved("activity");
 }
 
@@ -184,6 +187,11 @@ define_webhook_settings(void)
 							   "Ports that webhooks may go to: numbers and ranges, such as 443, 8000-8999.",
 							   NULL, &act_setting_webhook_ports, "443, 8443",
 							   PGC_SUSET, 0, check_ports, NULL, NULL);
+	DefineCustomIntVariable("activity.max_endpoints",
+							"Most webhook endpoints of one organization.",
+							"Deleted ones don't count.",
+							&act_setting_max_endpoints, 100, 0, 10000,
+							PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("activity.webhook_concurrency",
 							"Most deliveries of one endpoint that are in flight.",
 							NULL, &act_setting_webhook_concurrency, 10, 1, 1000,

@@ -34,7 +34,8 @@ static const char *const tables[][2] = {
 	{"webhook_attempt", "LZIIziOvvtt"},
 	{"webhook_state", "ILLZZLZIIIzzzzN"},
 	{"webhook_retry", "IIZLLZIII"},
-	{"webhook_wake", "IL"}
+	{"webhook_wake", "IL"},
+	{"set_aside", "TITLTTZIZ"}
 };
 
 static Oid
@@ -176,6 +177,18 @@ act_row_end_write(ActRowWriter *writer)
 		PopActiveSnapshot();
 	table_close(writer->rel, NoLock);
 	CommandCounterIncrement();
+}
+
+void
+act_row_insert_at(Relation rel, const Datum *values, const bool *nulls,
+				  ItemPointer tid)
+{
+	ActRowWriter writer;
+
+	act_row_begin_write(&writer, rel);
+	act_row_write(&writer, values, nulls);
+	*tid = writer.slot->tts_tid;
+	act_row_end_write(&writer);
 }
 
 void

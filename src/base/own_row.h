@@ -62,6 +62,9 @@ extern void act_row_end_write(ActRowWriter *writer);
 /* One row, at once; the latter waits for who is inserting the same key, and is
  * false if there is one. */
 extern void act_row_insert(Relation rel, const Datum *values, const bool *nulls);
+/* The same; where it lies goes into *tid. */
+extern void act_row_insert_at(Relation rel, const Datum *values,
+							  const bool *nulls, ItemPointer tid);
 extern bool act_row_insert_once(Relation rel, const Datum *values,
 								const bool *nulls);
 extern void act_row_delete(Relation rel, ItemPointer tid);

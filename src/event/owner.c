@@ -163,6 +163,38 @@ act_upkeep_try(void (*step) (void *), void *argument, char **message)
 	return sqlstate;
 }
 
+int
+act_upkeep_isolate(void (*step) (void *), void *argument, char **message)
+{
+	ErrorData  *error = attempt(step, argument);
+	int			sqlstate;
+
+	if (error == NULL)
+		return 0;
+	sqlstate = error->sqlerrcode;
+	switch (ERRCODE_TO_CATEGORY(sqlstate))
+	{
+		case ERRCODE_INSUFFICIENT_RESOURCES:
+			if (sqlstate != ERRCODE_OUT_OF_MEMORY)
+				ReThrowError(error);
+			break;
+		case ERRCODE_OPERATOR_INTERVENTION:
+		case ERRCODE_SYSTEM_ERROR:
+		case ERRCODE_TRANSACTION_ROLLBACK:
+		case ERRCODE_INVALID_TRANSACTION_STATE:
+		case ERRCODE_TO_CATEGORY(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE):
+		case ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION:
+			ReThrowError(error);
+			break;
+		default:
+			if (sqlstate == ERRCODE_ASSERT_FAILURE)
+				ReThrowError(error);
+	}
+	*message = pstrdup(error->message);
+	FreeErrorData(error);
+	return sqlstate;
+}
+
 /* Runs step in a subtransaction; the error, with all of it undone, or NULL. */
 static ErrorData *
 attempt(void (*step) (void *), void *argument)

@@ -52,6 +52,14 @@ extern int	act_upkeep_attempt(void (*step) (void *), void *argument);
 extern int	act_upkeep_try(void (*step) (void *), void *argument,
 						   char **message);
 
+/*
+ * The same for one item of many: what another item would fail for, too, is thrown,
+ * such as a disk that is full, a lock that is not to be had, or a table that is not
+ * as it should be.
+ */
+extern int	act_upkeep_isolate(void (*step) (void *), void *argument,
+							   char **message);
+
 /* Runs SQL, one or more statements, printf-like; the rows that it processed. */
 extern int64 act_upkeep_run(const char *format,...) pg_attribute_printf(1, 2);
 

@@ -328,6 +328,8 @@ read_ids(ActBacklog *backlog, const ActProgress *progress,
 		if (slot == NULL)
 			continue;
 		entry.id = *DatumGetUUIDP(slot_getattr(slot, ACT_EVENT_ID, &isnull));
+		entry.organization =
+			DatumGetInt32(slot_getattr(slot, ACT_EVENT_ORGANIZATION, &isnull));
 		if (progress->within && entry.xid == progress->mark_xid &&
 			memcmp(&entry.id, &progress->mark_id, UUID_LEN) <= 0)
 			continue;

@@ -13,6 +13,7 @@ typedef struct ActUnpublished
 {
 	pg_uuid_t	id;
 	uint64		xid;
+	int32		organization;	/* key */
 	uint16		partition;
 	ItemPointerData tid;
 } ActUnpublished;

@@ -199,7 +199,7 @@ publish_if_idle(FunctionCallInfo fcinfo)
 		return;
 	/* One batch of what is new behind one that was half done. */
 	for (int i = 0; i < 2 && more; i++)
-		(void) act_publisher_run(&more);
+		(void) act_publisher_run_by_hand(&more);
 }
 
 /*

@@ -98,6 +98,14 @@ act_stream_open(Snapshot snapshot)
 }
 
 void
+act_stream_open_all(ActStreamReader *stream)
+{
+	for (int i = 0; i < stream->nplaces; i++)
+		open_place(stream, &stream->places[i]);
+	open_place(stream, &stream->anchors);
+}
+
+void
 act_stream_close(ActStreamReader *stream)
 {
 	if (stream->scan != NULL)

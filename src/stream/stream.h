@@ -45,6 +45,8 @@ typedef struct ActStreamReader ActStreamReader;
 
 /* Everything that it opens is closed by close, or by an error. */
 extern ActStreamReader *act_stream_open(Snapshot snapshot);
+/* Opens now what would be opened when it is needed. */
+extern void act_stream_open_all(ActStreamReader *stream);
 extern void act_stream_close(ActStreamReader *stream);
 
 /* Every segment that ever was, ascending by number; and one by its number. */

@@ -30,9 +30,11 @@
 #include "utils/wait_event.h"
 
 #include "event/append_only.h"
+#include "event/aside.h"
 #include "track/gap.h"
 #include "upkeep/maintain.h"
 #include "upkeep/remake.h"
+#include "upkeep/step.h"
 #include "event/month.h"
 #include "base/own_table_guard.h"
 #include "stream/trim.h"
@@ -65,6 +67,8 @@ typedef struct Maintenance
 	List	   *months;			/* ActNewPartition to make */
 	List	   *dropping;		/* OIDs of partitions that nobody keeps */
 	bool		removed;		/* events, so that the stream has gaps */
+	TimestampTz since;			/* months asked for; or DT_NOEND */
+	List	   *asides;			/* ActAside, steps that failed before */
 } Maintenance;
 
 /* What the default partition has of a month. */
@@ -74,6 +78,12 @@ typedef struct DefaultMonth
 	int64		rows;
 } DefaultMonth;
 
+static void do_step(Maintenance *maintenance, const char *name,
+					void (*run) (void *));
+static void expire_if_asked(void *argument);
+static void do_months(void *argument);
+static void trim(void *argument);
+static void fold_gaps(void *argument);
 static void expire(Maintenance *maintenance);
 static void delete_expired(Maintenance *maintenance, Oid relid,
 						   const char *condition);
@@ -85,12 +95,12 @@ static void choose(Maintenance *maintenance, ActMonth month, int64 rows);
 static void make_months(void *argument);
 static void lock_for_attach(void *argument);
 static void report_months(Maintenance *maintenance);
-static void drop_months(Maintenance *maintenance);
+static void drop_months(void *argument);
 static void drop_one(void *argument);
 static void lock_for_drop(void *argument);
 static bool attempt_often(void (*step) (void *), void *argument);
 static char *qualified_name(Oid relid);
-static void maintain_webhooks(Maintenance *maintenance);
+static void maintain_webhooks(void *argument);
 static void put_row(void *state, const char *action, const char *object,
 					int64 rows);
 
@@ -145,8 +155,9 @@ act_ensure_partitions(PG_FUNCTION_ARGS)
 }
 
 static void
-maintain_webhooks(Maintenance *maintenance)
+maintain_webhooks(void *argument)
 {
+	Maintenance *maintenance = argument;
 	int64		done = act_upkeep_ask("SELECT count(*) FROM _activity.maintain_webhooks()");
 
 	if (done > 0)
@@ -172,25 +183,66 @@ act_maintain(TimestampTz since, int64 max_rows, ActUpkeepReport report,
 		return;
 	}
 	act_remake_indexes(report, state);
+	maintenance.asides = act_aside_list(ACT_STEP_MAINTAIN);
+	maintenance.since = since;
 	maintenance.partitions = act_partition_list();
+	do_step(&maintenance, "expire", expire_if_asked);
+	do_step(&maintenance, "months", do_months);
+	if (maintenance.dropping != NIL)
+		do_step(&maintenance, "drop", drop_months);
+	if (maintenance.removed ||
+		act_aside_find(maintenance.asides, 0, "trim") != NULL)
+		do_step(&maintenance, "trim", trim);
+	do_step(&maintenance, "gaps", fold_gaps);
+	do_step(&maintenance, "webhooks", maintain_webhooks);
+	act_upkeep_end(&upkeep);
+}
+
+/* A part of the upkeep; if it fails by itself, the others are done. */
+static void
+do_step(Maintenance *maintenance, const char *name, void (*run) (void *))
+{
+	act_step_do(name, run, maintenance, maintenance->asides,
+				maintenance->report, maintenance->state);
+}
+
+static void
+expire_if_asked(void *argument)
+{
+	Maintenance *maintenance = argument;
+
 	if (act_upkeep_ask("SELECT count(*) FROM _activity.retention_rule"
 					   " WHERE keep IS NOT NULL") > 0)
-		expire(&maintenance);
-	choose_months(&maintenance, since);
-	if (maintenance.months != NIL)
-	{
-		if (act_upkeep_attempt(make_months, &maintenance) == 0)
-			report_months(&maintenance);
-		else
-			report(state, "skip", "_activity.event is in use: no partition made", -1);
-	}
-	if (maintenance.dropping != NIL)
-		drop_months(&maintenance);
-	if (maintenance.removed)
-		act_stream_trim(report, state);
+		expire(maintenance);
+}
+
+static void
+do_months(void *argument)
+{
+	Maintenance *maintenance = argument;
+
+	choose_months(maintenance, maintenance->since);
+	if (maintenance->months == NIL)
+		return;
+	if (act_upkeep_attempt(make_months, maintenance) == 0)
+		report_months(maintenance);
+	else
+		maintenance->report(maintenance->state, "skip",
+							"_activity.event is in use: no partition made", -1);
+}
+
+static void
+trim(void *argument)
+{
+	Maintenance *maintenance = argument;
+
+	act_stream_trim(maintenance->report, maintenance->state);
+}
+
+static void
+fold_gaps(void *argument)
+{
 	(void) act_gap_fold();
-	maintain_webhooks(&maintenance);
-	act_upkeep_end(&upkeep);
 }
 
 /*
@@ -456,8 +508,9 @@ report_months(Maintenance *maintenance)
  * but can't be had inside a transaction.
  */
 static void
-drop_months(Maintenance *maintenance)
+drop_months(void *argument)
 {
+	Maintenance *maintenance = argument;
 	ListCell   *cell;
 
 	if (!attempt_often(lock_for_drop, NULL))

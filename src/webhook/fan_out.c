@@ -56,6 +56,7 @@ typedef struct Listener
 typedef struct Audience
 {
 	int32		organization;	/* hash key */
+	int			count;
 	Listener   *first;
 } Audience;
 
@@ -72,6 +73,14 @@ typedef struct Run
 	WebhookDelivery *rows;
 	int			count;
 } Run;
+
+static int	weigh(int32 organization);
+
+static const ActSubscriber subscriber = {
+	.name = "webhooks",
+	.take = act_webhook_fan_out,
+	.weigh = weigh
+};
 
 static void fan_out(HTAB *audiences, const ActPublished *events, int count);
 static void add_listener(HTAB *audiences, HeapTuple row, TupleDesc desc);
@@ -90,6 +99,18 @@ act_webhook_fan_out(const ActPublished *events, int count)
 	if (hash_get_num_entries(audiences) > 0)
 		fan_out(audiences, events, count);
 	act_set_unpin(&audience_set, audiences);
+}
+
+/* A delivery for each of its endpoints, at most. */
+static int
+weigh(int32 organization)
+{
+	HTAB	   *audiences = act_set_pin(&audience_set);
+	Audience   *audience = hash_search(audiences, &organization, HASH_FIND, NULL);
+	int			endpoints = audience != NULL ? audience->count : 0;
+
+	act_set_unpin(&audience_set, audiences);
+	return endpoints;
 }
 
 static void
@@ -196,7 +217,11 @@ add_listener(HTAB *audiences, HeapTuple row, TupleDesc desc)
 	organization = DatumGetInt32(heap_getattr(row, ENDPOINT_ORGANIZATION, desc, &isnull));
 	audience = hash_search(audiences, &organization, HASH_ENTER, &found);
 	if (!found)
+	{
 		audience->first = NULL;
+		audience->count = 0;
+	}
+	audience->count++;
 	listener->next = audience->first;
 	audience->first = listener;
 }
@@ -275,7 +300,7 @@ void
 act_webhook_init(void)
 {
 	act_planted_own(act_webhook_endpoint_changed);
-	act_publisher_fan_out = act_webhook_fan_out;
+	act_subscriber_add(&subscriber);
 	act_set_init(&audience_set);
 }
 

@@ -168,10 +168,36 @@ body_of_event(ActRowScan *scan)
 	return in_utf8(body.data);
 }
 
+/*
+ * In a database without an encoding (SQL_ASCII) there can be any bytes; what is no
+ * character becomes U+FFFD, the same each time.
+ */
 static char *
 in_utf8(char *text)
 {
-	return pg_server_to_any(text, strlen(text), PG_UTF8);
+	StringInfoData out;
+	unsigned char *from = (unsigned char *) text;
+	unsigned char *end = from + strlen(text);
+
+	if (GetDatabaseEncoding() != PG_SQL_ASCII)
+		return pg_server_to_any(text, strlen(text), PG_UTF8);
+	if (pg_verify_mbstr(PG_UTF8, text, end - from, true))
+		return text;
+	initStringInfo(&out);
+	while (from < end)
+	{
+		int			len = pg_utf_mblen(from);
+
+		if (len <= end - from && pg_utf8_islegal(from, len))
+			appendBinaryStringInfo(&out, (char *) from, len);
+		else
+		{
+			appendStringInfoString(&out, "\xef\xbf\xbd");
+			len = 1;
+		}
+		from += len;
+	}
+	return out.data;
 }
 
 Jsonb *

@@ -42,8 +42,9 @@
 #define STATE_ENDPOINT 1
 #define STATE_READY_AT 7
 
-static int32 next_of(const char *table, const char *index, AttrNumber ready_column,
-					 int32 after, TimestampTz now);
+static bool next_of(const char *table, const char *index_name,
+					AttrNumber ready_column, int32 *after, TimestampTz now,
+					int *looks);
 static void start_after(IndexScanDesc scan, int32 endpoint);
 
 void
@@ -98,22 +99,26 @@ act_store_forget_wakes(int32 endpoint)
 }
 
 int32
-act_store_next_ready(int32 after, TimestampTz now)
+act_store_next_woken(int32 *after, TimestampTz now, int *looks)
 {
-	int32		woken = next_of("webhook_wake", "webhook_wake_key",
-								InvalidAttrNumber, after, now);
-	int32		busy = next_of("webhook_state", "webhook_state_busy",
-							   STATE_READY_AT, after, now);
-
-	if (woken == 0 || busy == 0)
-		return Max(woken, busy);
-	return Min(woken, busy);
+	return next_of("webhook_wake", "webhook_wake_key", InvalidAttrNumber,
+				   after, now, looks) ? *after : 0;
 }
 
-/* The next endpoint with a live row, and that ready by now; 0: none. */
-static int32
+int32
+act_store_next_busy(int32 *after, TimestampTz now, int *looks)
+{
+	return next_of("webhook_state", "webhook_state_busy", STATE_READY_AT,
+				   after, now, looks) ? *after : 0;
+}
+
+/*
+ * Moves *after to the next endpoint with a live row, and that ready by now; false:
+ * there is none behind it, or looks have run out, when it is the last one looked at.
+ */
+static bool
 next_of(const char *table, const char *index_name, AttrNumber ready_column,
-		int32 after, TimestampTz now)
+		int32 *after, TimestampTz now, int *looks)
 {
 	Relation	rel = act_row_open(table, AccessShareLock);
 	Relation	index = index_open(get_relname_relid(index_name,
@@ -122,14 +127,15 @@ next_of(const char *table, const char *index_name, AttrNumber ready_column,
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	IndexScanDesc scan = act_compat_index_beginscan(rel, index, snapshot, 1);
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
-	int32		found = 0;
-	int32		current = after;
+	bool		found = false;
+	int32		current = *after;
 	int			invisible = 0;
 
 	act_relation_check_index(index, rel, "1");
 	scan->xs_want_itup = true;	/* the key, also of what is invisible */
-	start_after(scan, after);
-	while (found == 0 && index_getnext_tid(scan, ForwardScanDirection) != NULL)
+	start_after(scan, *after);
+	while (!found && *looks > 0 &&
+		   index_getnext_tid(scan, ForwardScanDirection) != NULL)
 	{
 		bool		isnull;
 		int32		endpoint = DatumGetInt32(index_getattr(scan->xs_itup, 1,
@@ -138,6 +144,7 @@ next_of(const char *table, const char *index_name, AttrNumber ready_column,
 		if (endpoint != current)
 			invisible = 0;
 		current = endpoint;
+		(*looks)--;
 		if (!index_fetch_heap(scan, slot))
 		{
 			if (++invisible >= INVISIBLE_MAX)
@@ -147,7 +154,8 @@ next_of(const char *table, const char *index_name, AttrNumber ready_column,
 				 DatumGetTimestampTz(slot_getattr(slot, ready_column, &isnull)) > now)
 			start_after(scan, endpoint);
 		else
-			found = endpoint;
+			found = true;
+		*after = endpoint;
 		CHECK_FOR_INTERRUPTS();
 	}
 	ExecDropSingleTupleTableSlot(slot);

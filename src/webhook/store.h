@@ -161,10 +161,11 @@ extern void act_store_wake(const List *endpoints);
 extern void act_store_forget_wakes(int32 endpoint);
 
 /*
- * The next endpoint after this key that was woken or has something to do by
- * now; 0: none.  Costs a few buffers per endpoint that is neither, and not
- * more for what long snapshots keep from being cleaned away.
+ * The next endpoint after this key that was woken, or that has something to do by
+ * now; 0: none.  A call takes from looks what it looks at, a few buffers each, and
+ * gives up when nothing is left of them; *after is how far it came then.
  */
-extern int32 act_store_next_ready(int32 after, TimestampTz now);
+extern int32 act_store_next_woken(int32 *after, TimestampTz now, int *looks);
+extern int32 act_store_next_busy(int32 *after, TimestampTz now, int *looks);
 
 #endif

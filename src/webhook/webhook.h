@@ -7,7 +7,7 @@
 
 #include "datatype/timestamp.h"
 
-#include "stream/publisher.h"
+#include "stream/subscriber.h"
 
 /*
  * Makes one delivery per event and endpoint that wants it, in the publisher's
