@@ -9,7 +9,7 @@ EXTVERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(HERE)$(EXTEN
 # The parts of the install script, in the order in which they run.
 SQL_PARTS = schema types event_type tables aside taxonomy record tier feed track \
 	append_only guard retention stream webhook_tables webhook_base webhook_endpoint \
-	webhook_delivery webhook_upkeep webhook_view connection audit compliance own_index health access
+	webhook_delivery webhook_upkeep webhook_view connection audit compliance reads own_index health access
 
 MODULE_big = activity
 OBJS = \
@@ -66,6 +66,7 @@ OBJS = \
 	src/feed/filter.o \
 	src/feed/list.o \
 	src/feed/page.o \
+	src/feed/read_note.o \
 	src/feed/scan.o \
 	src/feed/search.o \
 	src/feed/summary.o \
@@ -136,6 +137,7 @@ ISOLATION = \
 	publish \
 	publish_in_parts \
 	publish_in_turn \
+	redact \
 	same_id \
 	tracking_and_writing \
 	webhook_claim_claim \

@@ -26,6 +26,7 @@ char	   *act_setting_on_behalf_of_kind;
 char	   *act_setting_on_behalf_of_name;
 char	   *act_setting_context;
 bool		act_setting_capture = true;
+bool		act_setting_record_reads = false;
 int			act_setting_notify = ACT_NOTIFY_BOTH;
 int			act_setting_notify_limit = 10000;
 int			act_setting_max_event_size = 1024 * 1024;
@@ -86,6 +87,11 @@ act_settings_define(void)
 							 "Whether tracked tables record their changes.",
 							 "Turn it off for a bulk load; that is recorded.",
 							 &act_setting_capture, true,
+							 PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("activity.record_reads",
+							 "Whether reads of the feed are recorded.",
+							 "One event for each reader, organization and hour.",
+							 &act_setting_record_reads, false,
 							 PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomEnumVariable("activity.notify",
 							 "Channels that live events are sent on.",

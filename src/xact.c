@@ -16,6 +16,7 @@
 #include "base/cache.h"
 #include "event/event.h"
 #include "event/organization.h"
+#include "feed/read_note.h"
 #include "record/message.h"
 #include "stream/head.h"
 #include "stream/right.h"
@@ -34,6 +35,9 @@ write_what_waits(void)
 	/* Into a table of its own. */
 	act_gap_flush();
 
+	/* The same of who read. */
+	act_read_note_write();
+
 	/* All events are in the batch now. */
 	act_event_end_batch();
 }
@@ -45,6 +49,7 @@ forget_all(void)
 	act_right_forget();
 	act_store_forget_locks();
 	act_gap_forget();
+	act_read_note_forget();
 	act_event_forget_batch();
 	act_notify_forget();
 

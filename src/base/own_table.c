@@ -73,7 +73,8 @@ static const struct
 	[ACT_REL_EXPIRY_PKEY] = {"expiry_pkey", "1"},
 	[ACT_REL_PUBLICATION] = {"publication", "LZIISsxu"},
 	[ACT_REL_PUBLICATION_PKEY] = {"publication_pkey", "1"},
-	[ACT_REL_GAP] = {"gap", "UTTTLZt"}
+	[ACT_REL_GAP] = {"gap", "UTTTLZt"},
+	[ACT_REL_READ_NOTE] = {"read_note", "ITOZLT"}
 };
 
 /* InvalidOid: not looked up since the last invalidation. */

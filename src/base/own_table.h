@@ -34,6 +34,7 @@ typedef enum ActRelation
 	ACT_REL_PUBLICATION,
 	ACT_REL_PUBLICATION_PKEY,
 	ACT_REL_GAP,
+	ACT_REL_READ_NOTE,
 	ACT_REL_COUNT
 } ActRelation;
 

@@ -12,6 +12,7 @@
 
 #include "feed/entry.h"
 #include "feed/feed.h"
+#include "feed/read_note.h"
 #include "feed/scan.h"
 
 #define ARG_BEFORE		7
@@ -40,6 +41,8 @@ act_feed_page_read(FunctionCallInfo fcinfo, ActFeedPage *page)
 						ACT_FEED_PAGE_MOST, page->size),
 				 errhint("Read on with the last event's id as \"before\".")));
 
+	act_read_note(page->filter, PG_ARGISNULL(ARG_VIEWER) ? NULL :
+				  PG_GETARG_TEXT_PP(ARG_VIEWER));
 	page->direction = BackwardScanDirection;
 	if (!PG_ARGISNULL(ARG_AFTER))
 	{

@@ -6,6 +6,7 @@
 #define ACT_FEED_FILTER_H
 
 #include "fmgr.h"
+#include "executor/tuptable.h"
 #include "utils/array.h"
 
 #include "feed/search.h"

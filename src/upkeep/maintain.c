@@ -100,6 +100,7 @@ static void drop_one(void *argument);
 static void lock_for_drop(void *argument);
 static bool attempt_often(void (*step) (void *), void *argument);
 static char *qualified_name(Oid relid);
+static void fold_reads(void *argument);
 static void maintain_webhooks(void *argument);
 static void put_row(void *state, const char *action, const char *object,
 					int64 rows);
@@ -155,6 +156,16 @@ act_ensure_partitions(PG_FUNCTION_ARGS)
 }
 
 static void
+fold_reads(void *argument)
+{
+	Maintenance *maintenance = argument;
+	int64		done = act_upkeep_ask("SELECT _activity.fold_reads()");
+
+	if (done > 0)
+		maintenance->report(maintenance->state, "record", "reads", done);
+}
+
+static void
 maintain_webhooks(void *argument)
 {
 	Maintenance *maintenance = argument;
@@ -194,6 +205,7 @@ act_maintain(TimestampTz since, int64 max_rows, ActUpkeepReport report,
 		act_aside_find(maintenance.asides, 0, "trim") != NULL)
 		do_step(&maintenance, "trim", trim);
 	do_step(&maintenance, "gaps", fold_gaps);
+	do_step(&maintenance, "reads", fold_reads);
 	do_step(&maintenance, "webhooks", maintain_webhooks);
 	act_upkeep_end(&upkeep);
 }
