@@ -162,10 +162,13 @@ foreach my $worker (1, 0)
 	$slow_elsewhere->quit;
 	cmp_ok($kills, '>', 3, "$with: readers were killed");
 
-	# Everything is published, and the readers come to the end.
+	# Everything is published, and the readers come to the end.  Nothing to publish
+	# is also what a call says while another publishes.
 	$worker
 	  ? $node->poll_query_until('postgres', 'SELECT backlog = 0 FROM activity.health')
-	  : $node->poll_query_until('postgres', 'SELECT activity.publish() = 0');
+	  : $node->poll_query_until('postgres',
+		'SELECT activity.publish() = 0 AND (SELECT backlog = 0 FROM activity.health)');
+	is($node->safe_psql('postgres', 'SELECT count(*) FROM activity.set_aside'), 0, "$with: nothing was set aside");
 	foreach my $file (sort keys %reader)
 	{
 		my $head = $node->safe_psql('postgres',
