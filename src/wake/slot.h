@@ -42,6 +42,7 @@ typedef struct ActWorkerSlot
 	Latch	   *latch;			/* the worker's, while there is one */
 	int			pid;
 	int			upkeep_pid;		/* 0: no upkeep is going on */
+	bool		terminated;		/* the last worker was, by somebody */
 	bool		leave;			/* the worker is to go, and not to come back */
 	TimestampTz hold_until;		/* none is to be started before */
 	pg_atomic_uint64 wakeups;	/* of the worker, since the server started */

@@ -56,7 +56,7 @@ static Charge charges[ACT_WORKER_SLOTS];
 
 static void assign_slots(void);
 static long start_workers(void);
-static bool is_running(Charge *charge);
+static bool is_running(Charge *charge, const ActWorkerSlot *slot);
 static bool exists(const char *database);
 static bool start_worker(int number, Charge *charge);
 static void at_exit(int code, Datum argument);
@@ -185,7 +185,7 @@ start_workers(void)
 		ActWorkerSlot *slot = &act_worker_shared->slots[i];
 		Charge	   *charge = &charges[i];
 
-		if (slot->name[0] == '\0' || is_running(charge))
+		if (slot->name[0] == '\0' || is_running(charge, slot))
 			continue;
 		if (slot->leave && slot->hold_until == 0)
 			freed = true;
@@ -213,8 +213,9 @@ start_workers(void)
 	return timeout;
 }
 
+/* If not, it has the next attempt's delay: longer each time that one fails soon. */
 static bool
-is_running(Charge *charge)
+is_running(Charge *charge, const ActWorkerSlot *slot)
 {
 	pid_t		pid;
 
@@ -224,7 +225,9 @@ is_running(Charge *charge)
 		return true;
 	pfree(charge->handle);
 	charge->handle = NULL;
-	if (TimestampDifferenceExceeds(charge->started_at, GetCurrentTimestamp(),
+	/* Who was terminated has not failed. */
+	if (slot->terminated ||
+		TimestampDifferenceExceeds(charge->started_at, GetCurrentTimestamp(),
 								   LASTING_MS))
 		charge->delay = RESTART_MS;
 	else

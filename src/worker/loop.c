@@ -57,6 +57,10 @@ static bool was_busy = false;	/* somebody else was publishing */
 static int	busy_in_row = 0;
 static TimestampTz maintained_at = 0;	/* upkeep was started last */
 
+/* Somebody told us to go. */
+static volatile sig_atomic_t terminated = false;
+
+static void terminate(SIGNAL_ARGS);
 static void take_slot(int number);
 static TimestampTz maintenance_due(void);
 static bool work(void);
@@ -72,7 +76,7 @@ PGDLLEXPORT void
 act_worker_main(Datum argument)
 {
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
-	pqsignal(SIGTERM, die);
+	pqsignal(SIGTERM, terminate);
 	BackgroundWorkerUnblockSignals();
 	take_slot(DatumGetInt32(argument));
 	loop_context = AllocSetContextCreate(TopMemoryContext, "activity publisher",
@@ -96,6 +100,14 @@ act_worker_main(Datum argument)
 		done = work();
 		rest(!done, began);
 	}
+}
+
+/* Signal handler: not a failure of ours, as the launcher is told. */
+static void
+terminate(SIGNAL_ARGS)
+{
+	terminated = true;
+	die(postgres_signal_arg);
 }
 
 /* What a database or its owner has set for sessions must not reach us. */
@@ -132,6 +144,7 @@ take_slot(int number)
 	before_shmem_exit(at_exit, (Datum) 0);
 	LWLockAcquire(act_worker_shared->lock, LW_EXCLUSIVE);
 	slot->pid = MyProcPid;
+	slot->terminated = false;
 	slot->latch = MyLatch;
 	pg_atomic_write_u32(&slot->database, MyDatabaseId);
 	pg_atomic_write_u32(&slot->state, ACT_WORKER_STARTING);
@@ -354,6 +367,7 @@ at_exit(int code, Datum argument)
 	LWLockAcquire(act_worker_shared->lock, LW_EXCLUSIVE);
 	pg_atomic_write_u32(&slot->state, ACT_WORKER_STOPPED);
 	slot->pid = 0;
+	slot->terminated = terminated;
 	slot->latch = NULL;
 	LWLockRelease(act_worker_shared->lock);
 }

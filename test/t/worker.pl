@@ -115,6 +115,15 @@ $node->safe_psql('postgres', 'ALTER DATABASE postgres SET default_transaction_re
 my $pid = $node->safe_psql('postgres', 'SELECT worker_pid FROM activity.health');
 $node->safe_psql('postgres', "SELECT pg_terminate_backend($pid)");
 ok($node->poll_query_until('postgres', "SELECT worker_pid <> $pid FROM activity.health"), 'terminated, it comes back');
+my $since = time;
+foreach (1 .. 6)
+{
+	$pid = $node->safe_psql('postgres', 'SELECT worker_pid FROM activity.health');
+	$node->safe_psql('postgres', "SELECT pg_terminate_backend($pid)");
+	$node->poll_query_until('postgres', "SELECT worker_pid <> $pid FROM activity.health") or die 'no worker';
+}
+# A delay that doubles each time would be more than a minute in all.
+cmp_ok(time - $since, '<', 40, 'nor later each time that somebody terminates it');
 $node->safe_psql('postgres', "BEGIN READ WRITE; $record; COMMIT");
 published('postgres', 5, 'and writes though others may not');
 $node->safe_psql('postgres', 'BEGIN READ WRITE; ALTER DATABASE postgres RESET ALL; COMMIT');
