@@ -9,7 +9,7 @@ EXTVERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(HERE)$(EXTEN
 # The parts of the install script, in the order in which they run.
 SQL_PARTS = schema types event_type tables aside taxonomy record tier feed track \
 	append_only guard retention stream webhook_tables webhook_base webhook_endpoint \
-	webhook_delivery webhook_upkeep webhook_view connection audit compliance reads own_index health access
+	webhook_delivery webhook_upkeep webhook_view connection serve audit compliance reads own_index health access
 
 MODULE_big = activity
 OBJS = \
@@ -70,6 +70,7 @@ OBJS = \
 	src/feed/scan.o \
 	src/feed/search.o \
 	src/feed/summary.o \
+	src/feed/types.o \
 	src/feed/values.o \
 	src/feed/walk.o \
 	src/stream/backlog.o \

@@ -64,6 +64,15 @@ BEGIN ATOMIC
 	('administer', 'function', 'connection_guide'),
 	('administer', 'relation', 'connections'),
 
+	('serve', 'function', 'serve_authenticate'),
+	('serve', 'function', 'serve_filter'),
+	('serve', 'function', 'serve_replay'),
+	('serve', 'function', 'serve_check'),
+	('serve', 'function', 'publish'),
+	('serve', 'function', 'claim_deliveries'),
+	('serve', 'function', 'report_delivery'),
+	('serve', 'function', 'retry_after'),
+
 	('comply', 'function', 'redact'),
 	('comply', 'function', 'redact_person'),
 	('comply', 'function', 'redaction_ledger'),
@@ -100,7 +109,7 @@ BEGIN ATOMIC
 	('administer', 'update', 'features');
 END;
 COMMENT ON FUNCTION _activity.privilege() IS
-	'the objects of schema activity that each of the rights read, record, comply and administer opens';
+	'the objects of schema activity that each of the rights read, record, comply, serve and administer opens';
 
 -- Grants run as the owner of the extension's objects, so whoever may call
 -- allow() may pass on what it lists and nothing else.
@@ -116,12 +125,13 @@ BEGIN
 		WHEN 'read' THEN ARRAY['use', 'read']
 		WHEN 'record' THEN ARRAY['use', 'record']
 		WHEN 'comply' THEN ARRAY['use', 'comply']
-		WHEN 'administer' THEN ARRAY['use', 'read', 'record', 'comply', 'administer']
+		WHEN 'serve' THEN ARRAY['serve']
+		WHEN 'administer' THEN ARRAY['use', 'read', 'record', 'comply', 'serve', 'administer']
 	END;
 	IF granted IS NULL THEN
 		RAISE EXCEPTION 'unknown right "%"', allow.what
 			USING ERRCODE = 'invalid_parameter_value',
-				  HINT = 'The rights are read, record, comply and administer.';
+				  HINT = 'The rights are read, record, comply, serve and administer.';
 	END IF;
 
 	EXECUTE format('GRANT USAGE ON SCHEMA activity TO %s', allow.role);
@@ -152,7 +162,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION activity.allow(regrole, text) IS
-	'gives a role a right: read (feed, stream and counts), record, comply (redactions and holds alone), or administer (all, and everything else); errors: 22023 for another word';
+	'gives a role a right: read (feed, stream and counts), record, comply (redactions and holds alone), serve (what the gateway needs and nothing else), or administer (all, and everything else); errors: 22023 for another word';
 
 CREATE FUNCTION _activity.grant_functions(role regrole, name text) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE STRICT

@@ -87,18 +87,17 @@ COMMENT ON FUNCTION activity.revoke_connection(uuid) IS
 -- Found by the digest's index: how long that takes tells something about the
 -- digest of what was sent, which says nothing about any secret. The digests are
 -- then compared whole.
-CREATE FUNCTION activity.authenticate_connection(secret text, OUT connection_id uuid,
-	OUT organization text, OUT member text) RETURNS SETOF record
+CREATE FUNCTION _activity.authenticate_digest(digest bytea, OUT connection_id uuid,
+	OUT organization text, OUT member text)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
-SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-ROWS 1
+SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	found_one _activity.connection;
 BEGIN
 	PERFORM _activity.check_tables('connection', 'organization');
 	SELECT c.* INTO found_one FROM _activity.connection c
-	WHERE c.digest = sha256(convert_to(authenticate_connection.secret, 'UTF8'));
+	WHERE c.digest = authenticate_digest.digest;
 	IF NOT FOUND THEN
 		RAISE EXCEPTION 'connection secret is not valid'
 			USING ERRCODE = 'invalid_password';
@@ -121,6 +120,20 @@ BEGIN
 		WHERE c.id = (SELECT k.id FROM _activity.connection k
 					  WHERE k.id = found_one.id FOR UPDATE SKIP LOCKED);
 	END IF;
+END
+$$;
+COMMENT ON FUNCTION _activity.authenticate_digest(bytea) IS
+	'whose secret has this SHA-256 digest; errors: those of activity.authenticate_connection()';
+
+CREATE FUNCTION activity.authenticate_connection(secret text, OUT connection_id uuid,
+	OUT organization text, OUT member text) RETURNS SETOF record
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+ROWS 1
+AS $$
+BEGIN
+	SELECT a.* INTO connection_id, organization, member
+	FROM _activity.authenticate_digest(sha256(convert_to(authenticate_connection.secret, 'UTF8'))) a;
 	RETURN NEXT;
 END
 $$;
@@ -158,7 +171,7 @@ DECLARE
 	base   text := rtrim(current_setting('activity.gateway_url'), '/');
 	http   text := regexp_replace(base, '^ws', 'http');
 	socket text := regexp_replace(base, '^http', 'ws');
-	path   text := '/v1/organizations/' || _activity.encode_url(organization) || '/stream';
+	path   text := '/api/v1/organizations/' || _activity.encode_url(organization) || '/stream';
 BEGIN
 	PERFORM _activity.require_member(organization, member);
 	RETURN format($guide$# Paste this into a shell that has psql and curl.

@@ -52,12 +52,12 @@ SELECT activity.set_tier('org', 'enterprise') \g /dev/null
 
 -- The guide's lines work in a shell.
 SELECT activity.connection_guide('org', 'ann') AS guide \gset
-SELECT ok(:'guide'::text LIKE '%curl %http://localhost:8080/v1/organizations/org/stream%'
-	AND :'guide' LIKE '%"ws://localhost:8080/v1/organizations/org/stream"%', 'the guide tells both addresses');
+SELECT ok(:'guide'::text LIKE '%curl %http://localhost:8080/api/v1/organizations/org/stream%'
+	AND :'guide' LIKE '%"ws://localhost:8080/api/v1/organizations/org/stream"%', 'the guide tells both addresses');
 SET activity.gateway_url = 'wss://stream.example.com/';
 INSERT INTO memberships VALUES (3, 'o''rg $(x) ü/', 'it''s', 'admin', 'active');
 SELECT activity.set_tier('o''rg $(x) ü/', 'enterprise') \g /dev/null
-SELECT ok(activity.connection_guide('o''rg $(x) ü/', 'it''s') LIKE '%''https://stream.example.com/v1/organizations/o%27rg%20%24%28x%29%20%C3%BC%2F/stream''%',
+SELECT ok(activity.connection_guide('o''rg $(x) ü/', 'it''s') LIKE '%''https://stream.example.com/api/v1/organizations/o%27rg%20%24%28x%29%20%C3%BC%2F/stream''%',
 	'an organization of any name');
 \setenv GUIDE :guide
 \setenv PGDATABASE :DBNAME
