@@ -218,6 +218,27 @@ src/track/preset_data.h: $(srcdir)/data/presets.json
 	mv $@.new $@
 src/track/preset.o src/track/preset.bc: src/track/preset_data.h
 
+# The gateway is a program by itself, with libraries of its own; where they are
+# missing, everything else is built. `make gateway` says what is missing.
+GATEWAY = $(MAKE) -C $(srcdir)/gateway O=$(CURDIR)/gateway
+.PHONY: gateway install-gateway uninstall-gateway clean-gateway
+gateway:
+	@$(GATEWAY) --no-print-directory -s libraries
+	@$(GATEWAY) --no-print-directory all
+install-gateway: gateway
+	$(MKDIR_P) '$(DESTDIR)$(bindir)'
+	$(INSTALL_PROGRAM) gateway/activity-gateway '$(DESTDIR)$(bindir)'
+uninstall-gateway:
+	rm -f '$(DESTDIR)$(bindir)/activity-gateway'
+clean-gateway:
+	@$(GATEWAY) --no-print-directory clean
+ifeq ($(shell $(MAKE) -s --no-print-directory -C $(srcdir)/gateway libraries >/dev/null 2>&1 && echo yes),yes)
+all: gateway
+install: install-gateway
+endif
+uninstall: uninstall-gateway
+clean: clean-gateway
+
 # For scripts/check: what a list above holds.
 print-%:
 	@echo $($*)

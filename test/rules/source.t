@@ -78,17 +78,19 @@ is_deeply([ listed('SQL_PARTS') ], [ present('sql/*.sql') ],
 	'every part of the install script is in the Makefile');
 is_deeply([ sort map { s/\.o$/.c/r } listed('OBJS') ],
 	[ sort glob 'src/*.c src/*/*.c' ], 'every C file is in the Makefile');
+is_deeply([ sort grep { !/^llhttp/ } map { s/\.o$/.c/r } split ' ', `$make -C gateway print-OBJS` ],
+	[ sort map { s{.*/}{}r } glob 'gateway/*.c' ], 'every C file of the gateway is in its Makefile');
 is_deeply(
 	[ sort(present('test/sql/*.sql'), present('test/specs/*.spec')) ],
 	[ grep { !/_\d$/ } present('expected/*.out') ],
 	'every expected output has its test');
 
 # Files stay readable.
-my @source = (glob('src/*.[ch] src/*/*.[ch]'), glob('sql/*.sql'));
+my @source = (glob('src/*.[ch] src/*/*.[ch] gateway/*.[ch]'), glob('sql/*.sql'));
 is_clean('no source file is longer than 600 lines',
 	grep { 600 < (() = slurp($_) =~ /\n/g) } @source);
 is_clean('no function is longer than 60 lines',
-	map { long_functions($_) } glob 'src/*.c src/*/*.c');
+	map { long_functions($_) } glob 'src/*.c src/*/*.c gateway/*.c');
 is_clean('nothing is left open in the source',
 	lines_with(qr/TODO|FIXME|XXX/, @source));
 is_clean('no test sleeps',
@@ -101,6 +103,11 @@ is_clean('no path of one machine is in the tree',
 	lines_with(qr{(?:^|[^\w.\$\}*])/(?:home|root|work)/[a-z.]}, @all));
 is_clean('no address of a registry is in the tree',
 	lines_with(qr{^deb https?://|"resolved": *"https?://}, @all));
+
+# Only one file of the gateway knows its loop, and one its clients' sockets.
+is_clean('only loop.c knows libuv', grep { !m{gateway/loop\.c} } lines_with(qr/\buv_|<uv\.h>/, glob 'gateway/*.[ch]'));
+is_clean('only socket.c and tls.c know OpenSSL\'s connections',
+	grep { !m{gateway/(?:socket|tls)\.} } lines_with(qr/\bSSL_(?!pending)\w+\(/, glob 'gateway/*.[ch]'));
 
 # One version everywhere.
 my ($version) = slurp('activity.control') =~ /^default_version = '(.*)'$/m;
