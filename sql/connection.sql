@@ -154,11 +154,12 @@ COMMENT ON VIEW activity.connections IS
 CREATE FUNCTION _activity.encode_url(part text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE STRICT
 BEGIN ATOMIC
+	WITH b AS MATERIALIZED (SELECT convert_to(encode_url.part, 'UTF8') AS bytes)
 	SELECT coalesce(string_agg(
 		CASE WHEN chr(get_byte(b.bytes, i)) ~ '^[A-Za-z0-9._~-]$' THEN chr(get_byte(b.bytes, i))
 			 ELSE '%' || upper(lpad(to_hex(get_byte(b.bytes, i)), 2, '0')) END, '' ORDER BY i), '')
-	FROM (SELECT convert_to(encode_url.part, 'UTF8') AS bytes) b,
-		generate_series(0, octet_length(b.bytes) - 1) i;
+	-- Materialized, or each byte would convert the whole text again.
+	FROM b, generate_series(0, octet_length(b.bytes) - 1) i;
 END;
 COMMENT ON FUNCTION _activity.encode_url(text) IS
 	'the text as a part of a URL''s path';
@@ -171,9 +172,10 @@ DECLARE
 	base   text := rtrim(current_setting('activity.gateway_url'), '/');
 	http   text := regexp_replace(base, '^ws', 'http');
 	socket text := regexp_replace(base, '^http', 'ws');
-	path   text := '/api/v1/organizations/' || _activity.encode_url(organization) || '/stream';
+	path   text;
 BEGIN
 	PERFORM _activity.require_member(organization, member);
+	path := '/api/v1/organizations/' || _activity.encode_url(organization) || '/stream';
 	RETURN format($guide$# Paste this into a shell that has psql and curl.
 
 # 1. A secret for the stream. It is shown once; here it goes into a variable.

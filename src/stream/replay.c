@@ -383,6 +383,7 @@ send(Reading *reading, ReturnSetInfo *result, const ActStreamRow *at,
 	if (event != NULL)
 	{
 		act_entry_read(event, &entry);
+		entry.context = act_entry_public_context(entry.context);
 		act_entry_values(&entry, values + 2, nulls + 2);
 	}
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);

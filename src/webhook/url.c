@@ -82,7 +82,13 @@ static const Range6 special6[] = {
 /* Names, with all that is below them, which only make sense inside. */
 static const char *const inner_names[] = {
 	"localhost", "localdomain", "local", "internal", "intranet", "private",
-	"corp", "home", "lan", "home.arpa", "onion"
+	"corp", "home", "lan", "home.arpa", "onion", "svc", "consul", "docker",
+	"metadata.goog"
+};
+
+/* Names that never lead anywhere (RFC 6761, RFC 9476). */
+static const char *const reserved_names[] = {
+	"test", "example", "invalid", "alt"
 };
 
 static const char inner_problem[] = "has a name of the inner network";
@@ -93,7 +99,7 @@ static const char *check_host(Span host, bool *loopback);
 static const char *check_name(Span host);
 static const char *check_ip4(Span host, bool *loopback);
 static const char *check_ip6(Span host, bool *loopback);
-static bool is_inner_name(Span host, const char *name);
+static bool is_below(Span host, const char *name);
 static bool ends_in_number(Span host);
 
 const char *
@@ -243,7 +249,7 @@ check_host(Span host, bool *loopback)
 	else
 	{
 		problem = check_name(host);
-		*loopback = problem == inner_problem && is_inner_name(host, "localhost");
+		*loopback = problem == inner_problem && is_below(host, "localhost");
 	}
 	if (*loopback && act_setting_allow_insecure_webhooks)
 		return NULL;
@@ -279,8 +285,11 @@ check_name(Span host)
 	if (label == 0 || host.at[host.len - 1] == '-')
 		return "has a bad host name";
 	for (int i = 0; i < lengthof(inner_names); i++)
-		if (is_inner_name(host, inner_names[i]))
+		if (is_below(host, inner_names[i]))
 			return inner_problem;
+	for (int i = 0; i < lengthof(reserved_names); i++)
+		if (is_below(host, reserved_names[i]))
+			return "has a reserved name, which leads nowhere";
 	if (dots == 0)
 		return "has a host name without a dot";
 	return NULL;
@@ -357,7 +366,7 @@ check_ip6(Span host, bool *loopback)
 
 /* The name itself, or below it. */
 static bool
-is_inner_name(Span host, const char *name)
+is_below(Span host, const char *name)
 {
 	int			len = strlen(name);
 

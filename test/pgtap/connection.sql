@@ -65,6 +65,9 @@ SELECT ok(activity.connection_guide('o''rg $(x) ü/', 'it''s') LIKE '%''https://
 SELECT results_eq(format($$SELECT organization, member FROM activity.authenticate_connection(%L)$$, :'made'),
 	$$VALUES ('org', 'ann')$$, 'what its first line makes is a secret');
 SELECT throws_ok($$SELECT activity.connection_guide('org', 'eve')$$, 'AC008', NULL, 'no guide for others');
+-- Not at the price of the square of what a stranger sends.
+SELECT throws_ok($$SELECT activity.connection_guide(repeat('ü', 2000000), 'eve')$$, NULL, NULL, 'nor for what is no organization''s name');
+SELECT is(length(_activity.encode_url(repeat('ü', 500000))), 3000000, 'what is long is encoded in one go');
 
 -- Rotated and revoked
 SELECT activity.rotate_connection(:'id') AS second \gset

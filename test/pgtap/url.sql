@@ -1,7 +1,7 @@
 -- A webhook's url names a public https host, read alike by everybody, or is
 -- refused.
 \set ON_ERROR_STOP 1
-SELECT plan(179);
+SELECT plan(188);
 
 -- What can be used.
 SELECT is(_activity.webhook_url_problem(url), NULL, url) FROM (VALUES
@@ -13,7 +13,7 @@ SELECT is(_activity.webhook_url_problem(url), NULL, url) FROM (VALUES
 	('https://example.com:8443/'),
 	('https://example.com?x=1'),
 	('https://sub-domain.example.co.uk/a/b/c;d=e,f~(g)!*'':@/h'),
-	('https://xn--bcher-kva.example/'),
+	('https://xn--bcher-kva.com/'),
 	('https://1password.com/'),
 	('https://a1.b2.c3'),
 	('https://8.8.8.8/'),
@@ -22,7 +22,7 @@ SELECT is(_activity.webhook_url_problem(url), NULL, url) FROM (VALUES
 	('https://[2a00:1450:4001:80b::200e]:443/x'),
 	('https://localhost.example.com/'),
 	('https://internal.example.com/'),
-	('https://127.0.0.1.nip.example/')) v (url);
+	('https://127.0.0.1.nip.io/')) v (url);
 
 -- What can't.
 SELECT isnt(_activity.webhook_url_problem(url), NULL, to_json(url)::text) FROM (VALUES
@@ -51,7 +51,8 @@ SELECT isnt(_activity.webhook_url_problem(url), NULL, to_json(url)::text) FROM (
 	('https://localhost/'), ('https://LOCALHOST/'), ('https://foo.localhost/'), ('https://printer.local/'),
 	('https://intranet/'), ('https://db/'), ('https://metadata.google.internal/computeMetadata/v1/'),
 	('https://ip-10-0-0-1.ec2.internal/'), ('https://api.svc.cluster.local/'), ('https://nas.home.arpa/'),
-	('https://router.lan/'), ('https://x.corp/'), ('https://x.onion/'), ('https://example.com./'), ('https://.example.com/'),
+	('https://router.lan/'), ('https://metadata.goog/'), ('https://a.metadata.goog/'), ('https://api.default.svc/'),
+	('https://web.service.consul/'), ('https://host.docker/'), ('https://a.test/'), ('https://a.EXAMPLE/'), ('https://a.invalid/'), ('https://a.alt/'), ('https://x.corp/'), ('https://x.onion/'), ('https://example.com./'), ('https://.example.com/'),
 	('https://example..com/'), ('https://-a.example.com/'), ('https://a-.example.com/'), ('https://a_b.example.com/'),
 	('https://' || repeat('a', 64) || '.com/'), ('https://' || repeat('a.', 130) || 'com/'),
 	('https://example.com/' || repeat('a', 2048)),

@@ -25,7 +25,7 @@ foreach my $time ('first', 'second')
 		'Member role changed to admin',
 		'Refunded 8.5 credits for small-1',
 		'"description": "Subscription upgraded from premium to enterprise"',
-		'"globex" may not use "feed"',
+		'"position": ', '"globex" may not use "feed"',
 		'DELETE is not possible')
 	{
 		like($output, qr/\Q$line\E/, "the $time demo shows: $line");

@@ -39,6 +39,16 @@ is(leftovers(), 0, 'nothing is left');
 command_exit_is([ 'scripts/temp-server', '--', 'sh', '-c', 'exit 7' ], 7,
 	'the result of the command is passed on');
 
+# An activity that is installed is none of the private installation's: root's files
+# can't be written.
+my ($private) = run_command([ 'scripts/private-postgres', "$folder/postgres" ]);
+my $installed = `$ENV{PG_CONFIG} --pkglibdir`;
+chomp $installed;
+ok(-e "$installed/activity.so", 'activity is installed where a private installation is made from');
+my $found = `find $folder/postgres -name 'activity*' -not -path '*/bitcode/postgres/*'`;
+is($found, '', 'and not in it');
+ok(-x $private, 'which is one');
+
 foreach my $signal ('TERM', 'INT', 'KILL')
 {
 	my $pid = fork();
