@@ -2,7 +2,7 @@
 -- once, useless once they are rotated, revoked, or the member is gone.
 \set ON_ERROR_STOP 1
 SET client_min_messages = warning;
-SELECT plan(33);
+SELECT plan(35);
 
 CREATE TABLE memberships (id int PRIMARY KEY, organization_id text, user_id text, role text, status text);
 SELECT activity.track('memberships', 'membership') \g /dev/null
