@@ -181,7 +181,7 @@ BEGIN
 		IF FOUND THEN
 			RAISE object_in_use USING
 				MESSAGE = format('event %s is under the hold %s', held.id, held.hold),
-				HINT = format('activity.release_hold(%L, …) ends it; activity.holds says why it was placed.', held.hold);
+				HINT = format('activity.release_hold(%L, ...) ends it; activity.holds says why it was placed.', held.hold);
 		END IF;
 		events := events + _activity.redact_rows(redact_events.key, part, redaction,
 			redact_events.person, redact_events.pseudonym, redact_events.parts);
@@ -435,7 +435,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION activity.declare_personal(activity.event_type, text[]) IS
-	'which fields of an event type''s subject, metadata and context may hold a person, beside the usual ones (email, name, ip, …); replaces what was declared before';
+	'which fields of an event type''s subject, metadata and context may hold a person, beside the usual ones (email, name, ip and the like); replaces what was declared before';
 
 CREATE FUNCTION activity.place_hold(organization text, reason text, actor text DEFAULT NULL, subject text DEFAULT NULL,
 	since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL) RETURNS uuid

@@ -106,7 +106,7 @@ CREATE TABLE _activity.webhook_state (
 	succeeded_at   timestamptz,
 	quarantined_at timestamptz,
 	probe_at       timestamptz,
-	-- six numbers each: position, created_at, claimed_at, lease_until (in µs
+	-- six numbers each: position, created_at, claimed_at, lease_until (in us
 	-- since 2000), attempt << 32 | first attempt of the round,
 	-- tries << 32 | lost << 16 | probe
 	in_flight      bigint[]    NOT NULL

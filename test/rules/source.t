@@ -96,6 +96,9 @@ is_clean('nothing is left open in the source',
 is_clean('no test sleeps',
 	lines_with(qr/pg_sleep|\bsleep[ (]/, glob('test/{sql,specs,pgtap,t}/*')));
 
+# A database of any encoding can have the extension.
+is_clean('the install script is ASCII', lines_with(qr/[^\x00-\x7f]/, glob('sql/*.sql data/*')));
+
 # What holds on one machine only stays there.
 my @all = grep { -f && -T } split /\n/,
   `find . -name node_modules -prune -o -type f -not -path './.git/*' -print`;
