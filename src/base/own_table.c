@@ -36,6 +36,7 @@
 #include "base/cache.h"
 #include "base/compat.h"
 #include "base/own_table_guard.h"
+#include "base/columns.h"
 #include "base/own_table.h"
 
 /*
@@ -53,28 +54,28 @@ static const struct
 	const char *name;
 	const char *columns;
 }			relations[ACT_REL_COUNT] = {
-	[ACT_REL_EVENT] = {"event", "UZXuzIIiiitttTJjJjb"},
-	[ACT_REL_EVENT_DEFAULT] = {"event_default", "UZXuzIIiiitttTJjJjb"},
-	[ACT_REL_ORGANIZATION] = {"organization", "IT"},
+	[ACT_REL_EVENT] = {"event", ACT_EVENT_TYPES},
+	[ACT_REL_EVENT_DEFAULT] = {"event_default", ACT_EVENT_TYPES},
+	[ACT_REL_ORGANIZATION] = {"organization", ACT_ORGANIZATION_TYPES},
 	[ACT_REL_ORGANIZATION_ID_IDX] = {"organization_id_idx", "21"},
 	[ACT_REL_ORGANIZATION_KEY_IDX] = {"organization_key_idx", "1"},
 	[ACT_REL_ORGANIZATION_KEY] = {"organization_key", NULL},
-	[ACT_REL_ORGANIZATION_TIER] = {"organization_tier", "ILEZ"},
+	[ACT_REL_ORGANIZATION_TIER] = {"organization_tier", ACT_ORGANIZATION_TIER_TYPES},
 	[ACT_REL_ORGANIZATION_TIER_PKEY] = {"organization_tier_pkey", "12"},
 	[ACT_REL_ORGANIZATION_TIER_NUMBER] = {"organization_tier_number", NULL},
-	[ACT_REL_FEATURE_OVERRIDE] = {"feature_override", "TE"},
+	[ACT_REL_FEATURE_OVERRIDE] = {"feature_override", ACT_FEATURE_OVERRIDE_TYPES},
 	[ACT_REL_FEATURE_OVERRIDE_PKEY] = {"feature_override_pkey", "1"},
-	[ACT_REL_INCARNATION] = {"incarnation", "ILLL"},
-	[ACT_REL_SEGMENT] = {"segment", "IIZLLLLI"},
-	[ACT_REL_STREAM] = {"stream", "LIIUB"},
-	[ACT_REL_STREAM_ANCHOR] = {"stream_anchor", "ILIB"},
+	[ACT_REL_INCARNATION] = {"incarnation", ACT_INCARNATION_TYPES},
+	[ACT_REL_SEGMENT] = {"segment", ACT_SEGMENT_TYPES},
+	[ACT_REL_STREAM] = {"stream", ACT_STREAM_TYPES},
+	[ACT_REL_STREAM_ANCHOR] = {"stream_anchor", ACT_STREAM_ANCHOR_TYPES},
 	[ACT_REL_STREAM_ANCHOR_PKEY] = {"stream_anchor_pkey", "12"},
-	[ACT_REL_EXPIRY] = {"expiry", "IZ"},
+	[ACT_REL_EXPIRY] = {"expiry", ACT_EXPIRY_TYPES},
 	[ACT_REL_EXPIRY_PKEY] = {"expiry_pkey", "1"},
-	[ACT_REL_PUBLICATION] = {"publication", "LZIISsxu"},
+	[ACT_REL_PUBLICATION] = {"publication", ACT_PUBLICATION_TYPES},
 	[ACT_REL_PUBLICATION_PKEY] = {"publication_pkey", "1"},
-	[ACT_REL_GAP] = {"gap", "UTTTLZt"},
-	[ACT_REL_READ_NOTE] = {"read_note", "ITOZLT"}
+	[ACT_REL_GAP] = {"gap", ACT_GAP_TYPES},
+	[ACT_REL_READ_NOTE] = {"read_note", ACT_READ_NOTE_TYPES}
 };
 
 /* InvalidOid: not looked up since the last invalidation. */

@@ -133,19 +133,19 @@ static ActAside *
 read_row(HeapTuple row, TupleDesc columns)
 {
 	ActAside   *aside = palloc0(sizeof(ActAside));
-	Datum		values[ACT_ASIDE_COLUMNS];
-	bool		nulls[ACT_ASIDE_COLUMNS];
+	Datum		values[ACT_SET_ASIDE_COLUMNS];
+	bool		nulls[ACT_SET_ASIDE_COLUMNS];
 
-	Assert(columns->natts >= ACT_ASIDE_COLUMNS);
-	for (int i = 0; i < ACT_ASIDE_COLUMNS; i++)
+	Assert(columns->natts >= ACT_SET_ASIDE_COLUMNS);
+	for (int i = 0; i < ACT_SET_ASIDE_COLUMNS; i++)
 		values[i] = heap_getattr(row, i + 1, columns, &nulls[i]);
-	aside->step = TextDatumGetCString(values[ACT_ASIDE_STEP - 1]);
-	aside->organization = DatumGetInt32(values[ACT_ASIDE_ORGANIZATION - 1]);
-	aside->item = TextDatumGetCString(values[ACT_ASIDE_ITEM - 1]);
-	aside->position = DatumGetInt64(values[ACT_ASIDE_POSITION - 1]);
-	aside->since = DatumGetTimestampTz(values[ACT_ASIDE_SINCE - 1]);
-	aside->attempts = DatumGetInt32(values[ACT_ASIDE_ATTEMPTS - 1]);
-	aside->next_attempt = DatumGetTimestampTz(values[ACT_ASIDE_NEXT_ATTEMPT - 1]);
+	aside->step = TextDatumGetCString(values[ACT_SET_ASIDE_STEP - 1]);
+	aside->organization = DatumGetInt32(values[ACT_SET_ASIDE_ORGANIZATION - 1]);
+	aside->item = TextDatumGetCString(values[ACT_SET_ASIDE_ITEM - 1]);
+	aside->position = DatumGetInt64(values[ACT_SET_ASIDE_POSITION - 1]);
+	aside->since = DatumGetTimestampTz(values[ACT_SET_ASIDE_SINCE - 1]);
+	aside->attempts = DatumGetInt32(values[ACT_SET_ASIDE_ATTEMPTS - 1]);
+	aside->next_attempt = DatumGetTimestampTz(values[ACT_SET_ASIDE_NEXT_ATTEMPT - 1]);
 	aside->tid = row->t_self;
 	return aside;
 }
@@ -153,21 +153,21 @@ read_row(HeapTuple row, TupleDesc columns)
 static void
 write_row(ActAside *aside, const char *reason, const char *sqlstate)
 {
-	Datum		values[ACT_ASIDE_COLUMNS];
-	bool		nulls[ACT_ASIDE_COLUMNS] = {false};
+	Datum		values[ACT_SET_ASIDE_COLUMNS];
+	bool		nulls[ACT_SET_ASIDE_COLUMNS] = {false};
 
-	values[ACT_ASIDE_STEP - 1] = CStringGetTextDatum(aside->step);
-	values[ACT_ASIDE_ORGANIZATION - 1] = Int32GetDatum(aside->organization);
-	values[ACT_ASIDE_ITEM - 1] = CStringGetTextDatum(aside->item);
-	values[ACT_ASIDE_POSITION - 1] = Int64GetDatum(aside->position);
-	values[ACT_ASIDE_REASON - 1] =
+	values[ACT_SET_ASIDE_STEP - 1] = CStringGetTextDatum(aside->step);
+	values[ACT_SET_ASIDE_ORGANIZATION - 1] = Int32GetDatum(aside->organization);
+	values[ACT_SET_ASIDE_ITEM - 1] = CStringGetTextDatum(aside->item);
+	values[ACT_SET_ASIDE_POSITION - 1] = Int64GetDatum(aside->position);
+	values[ACT_SET_ASIDE_REASON - 1] =
 		PointerGetDatum(cstring_to_text_with_len(reason,
 												 pg_mbcliplen(reason, strlen(reason),
 															  REASON_MAX)));
-	values[ACT_ASIDE_SQLSTATE - 1] = CStringGetTextDatum(sqlstate);
-	values[ACT_ASIDE_SINCE - 1] = TimestampTzGetDatum(aside->since);
-	values[ACT_ASIDE_ATTEMPTS - 1] = Int32GetDatum(aside->attempts);
-	values[ACT_ASIDE_NEXT_ATTEMPT - 1] = TimestampTzGetDatum(aside->next_attempt);
+	values[ACT_SET_ASIDE_SQLSTATE - 1] = CStringGetTextDatum(sqlstate);
+	values[ACT_SET_ASIDE_SINCE - 1] = TimestampTzGetDatum(aside->since);
+	values[ACT_SET_ASIDE_ATTEMPTS - 1] = Int32GetDatum(aside->attempts);
+	values[ACT_SET_ASIDE_NEXT_ATTEMPT - 1] = TimestampTzGetDatum(aside->next_attempt);
 	act_row_insert_at(act_row_open("set_aside", RowExclusiveLock), values, nulls,
 					  &aside->tid);
 }

@@ -9,20 +9,7 @@
 #include "nodes/pg_list.h"
 #include "storage/itemptr.h"
 
-/* Columns of _activity.set_aside, in their order (aside.sql). */
-typedef enum ActAsideColumn
-{
-	ACT_ASIDE_STEP = 1,
-	ACT_ASIDE_ORGANIZATION,
-	ACT_ASIDE_ITEM,
-	ACT_ASIDE_POSITION,
-	ACT_ASIDE_REASON,
-	ACT_ASIDE_SQLSTATE,
-	ACT_ASIDE_SINCE,
-	ACT_ASIDE_ATTEMPTS,
-	ACT_ASIDE_NEXT_ATTEMPT,
-	ACT_ASIDE_COLUMNS = ACT_ASIDE_NEXT_ATTEMPT
-} ActAsideColumn;
+#include "base/columns.h"
 
 /* One thing that is set aside. */
 typedef struct ActAside

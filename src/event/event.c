@@ -98,6 +98,8 @@ act_event_write(const ActEvent *event)
 	bool		nulls[ACT_EVENT_COLUMNS];
 	pg_uuid_t	salt;
 
+	Assert(event->organization > 0 && event->type != 0);
+	Assert(event->subject != NULL && event->context != NULL);
 	form(event, &salt, values, nulls);
 	if (batch.owner == GetCurrentSubTransactionId())
 		add_to_batch(parent, event->occurred_at, values, nulls);
@@ -171,7 +173,7 @@ add_to_batch(Relation parent, TimestampTz time, Datum *values, bool *nulls)
 	batch.times[batch.count] = time;
 	batch.count++;
 	batch.bytes += row->t_len;
-	batch.behalf |= !nulls[ACT_EVENT_BEHALF - 1];
+	batch.behalf |= !nulls[ACT_EVENT_ON_BEHALF_OF - 1];
 	if (batch.count == BATCH_ROWS || batch.bytes >= BATCH_BYTES)
 		act_event_flush();
 }
@@ -206,6 +208,7 @@ act_event_end_batch(void)
 	if (batch.owner != GetCurrentSubTransactionId())
 		return;
 	act_event_flush();
+	Assert(batch.count == 0);
 	batch.owner = InvalidSubTransactionId;
 }
 
@@ -318,9 +321,9 @@ form(const ActEvent *event, pg_uuid_t *salt, Datum *values, bool *nulls)
 	id = event->on_behalf_of == NULL ? NULL :
 		act_event_subject_id(event->on_behalf_of, &id_len);
 	if (id != NULL)
-		PUT(ACT_EVENT_BEHALF_HASH, Int32GetDatum(act_event_hash(id, id_len)));
+		PUT(ACT_EVENT_ON_BEHALF_OF_HASH, Int32GetDatum(act_event_hash(id, id_len)));
 	else
-		nulls[ACT_EVENT_BEHALF_HASH - 1] = true;
+		nulls[ACT_EVENT_ON_BEHALF_OF_HASH - 1] = true;
 
 	PUT_POINTER(ACT_EVENT_ACTOR_KIND, event->actor_kind);
 	PUT_POINTER(ACT_EVENT_ACTOR_ID, event->actor_id);
@@ -329,7 +332,7 @@ form(const ActEvent *event, pg_uuid_t *salt, Datum *values, bool *nulls)
 	PUT_POINTER(ACT_EVENT_SUBJECT, event->subject);
 	PUT_POINTER(ACT_EVENT_METADATA, event->metadata);
 	PUT_POINTER(ACT_EVENT_CONTEXT, event->context);
-	PUT_POINTER(ACT_EVENT_BEHALF, event->on_behalf_of);
+	PUT_POINTER(ACT_EVENT_ON_BEHALF_OF, event->on_behalf_of);
 	nulls[ACT_EVENT_COMMITMENT - 1] = true;
 #undef PUT_POINTER
 #undef PUT
@@ -481,7 +484,7 @@ is_behalf_index(Oid index, Relation rel)
 		return false;
 	form = (Form_pg_index) GETSTRUCT(tuple);
 	is = form->indrelid == RelationGetRelid(rel) && form->indnkeyatts == 3 &&
-		form->indkey.values[0] == ACT_EVENT_BEHALF_HASH &&
+		form->indkey.values[0] == ACT_EVENT_ON_BEHALF_OF_HASH &&
 		!heap_attisnull(tuple, Anum_pg_index_indpred, NULL);
 	ReleaseSysCache(tuple);
 	return is;

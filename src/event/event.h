@@ -5,33 +5,10 @@
 #ifndef ACT_EVENT_H
 #define ACT_EVENT_H
 
-#include "event/id.h"
 #include "utils/jsonb.h"
 
-/* Columns of _activity.event, in their order (tables.sql). */
-typedef enum ActEventColumn
-{
-	ACT_EVENT_ID = 1,
-	ACT_EVENT_OCCURRED_AT,
-	ACT_EVENT_XID,
-	ACT_EVENT_SALT,
-	ACT_EVENT_RECORDED_AT,
-	ACT_EVENT_ORGANIZATION,
-	ACT_EVENT_TYPE,
-	ACT_EVENT_ACTOR_HASH,
-	ACT_EVENT_SUBJECT_HASH,
-	ACT_EVENT_BEHALF_HASH,
-	ACT_EVENT_ACTOR_KIND,
-	ACT_EVENT_ACTOR_ID,
-	ACT_EVENT_ACTOR_NAME,
-	ACT_EVENT_DESCRIPTION,
-	ACT_EVENT_SUBJECT,
-	ACT_EVENT_METADATA,
-	ACT_EVENT_CONTEXT,
-	ACT_EVENT_BEHALF,
-	ACT_EVENT_COMMITMENT,
-	ACT_EVENT_COLUMNS = ACT_EVENT_COMMITMENT
-} ActEventColumn;
+#include "base/columns.h"
+#include "event/id.h"
 
 typedef struct ActEvent
 {

@@ -34,6 +34,7 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+#include "base/columns.h"
 #include "event/organization.h"
 #include "base/cache.h"
 #include "base/own_table.h"
@@ -146,7 +147,7 @@ act_organization_id(int32 key)
 	if (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		bool		isnull;
-		Datum		value = heap_getattr(tuple, 2, RelationGetDescr(rel), &isnull);
+		Datum		value = heap_getattr(tuple, ACT_ORGANIZATION_ID, RelationGetDescr(rel), &isnull);
 
 		id = TextDatumGetCString(value);
 	}
@@ -241,7 +242,7 @@ find_dirty(Relation rel, const char *id, bool *certain, bool *ours)
 	{
 		bool		isnull;
 
-		key = DatumGetInt32(heap_getattr(tuple, 1, RelationGetDescr(rel),
+		key = DatumGetInt32(heap_getattr(tuple, ACT_ORGANIZATION_KEY, RelationGetDescr(rel),
 										 &isnull));
 		*certain = !TransactionIdIsValid(dirty.xmin);
 		*ours = *certain &&
@@ -273,14 +274,14 @@ write_row(Relation rel, const char *id)
 	key = find_dirty(rel, id, &certain, &ours);
 	if (key == 0 || !certain)
 	{
-		Datum		values[2];
+		Datum		values[ACT_ORGANIZATION_COLUMNS];
 		bool		nulls[2] = {false, false};
 
 		if (key == 0)
 			key = (int32) nextval_internal(act_relation_oid(ACT_REL_ORGANIZATION_KEY),
 										   false);
-		values[0] = Int32GetDatum(key);
-		values[1] = CStringGetTextDatum(id);
+		values[ACT_ORGANIZATION_KEY - 1] = Int32GetDatum(key);
+		values[ACT_ORGANIZATION_ID - 1] = CStringGetTextDatum(id);
 		act_relation_insert(ACT_REL_ORGANIZATION, values, nulls);
 	}
 

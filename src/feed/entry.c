@@ -53,7 +53,7 @@ act_entry_read(TupleTableSlot *row, ActEntry *entry)
 	entry->metadata = column(row, ACT_EVENT_METADATA);
 	entry->description = column(row, ACT_EVENT_DESCRIPTION);
 	entry->context = column(row, ACT_EVENT_CONTEXT);
-	entry->on_behalf_of = column(row, ACT_EVENT_BEHALF);
+	entry->on_behalf_of = column(row, ACT_EVENT_ON_BEHALF_OF);
 	entry->recorded_at = row->tts_isnull[ACT_EVENT_RECORDED_AT - 1] ?
 		entry->occurred_at :
 		DatumGetTimestampTz(row->tts_values[ACT_EVENT_RECORDED_AT - 1]);

@@ -371,7 +371,7 @@ act_feed_filter_takes(const ActFeedFilter *filter, TupleTableSlot *row)
 	}
 	if (filter->on_behalf_of != NULL)
 	{
-		datum = slot_getattr(row, ACT_EVENT_BEHALF, &isnull);
+		datum = slot_getattr(row, ACT_EVENT_ON_BEHALF_OF, &isnull);
 		if (isnull || !has_id(DatumGetJsonbP(datum), filter->on_behalf_of))
 			return false;
 	}

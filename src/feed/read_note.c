@@ -18,20 +18,9 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "base/columns.h"
 #include "base/own_table.h"
 #include "feed/read_note.h"
-
-/* Columns of _activity.read_note, in their order (reads.sql). */
-enum
-{
-	NOTE_ORGANIZATION = 1,
-	NOTE_READER,
-	NOTE_IS_MEMBER,
-	NOTE_READ_AT,
-	NOTE_READS,
-	NOTE_FILTERS,
-	NOTE_COLUMNS = NOTE_FILTERS
-};
 
 typedef struct Note
 {
@@ -119,15 +108,15 @@ act_read_note_write(void)
 	foreach(cell, notes)
 	{
 		const Note *note = lfirst(cell);
-		Datum		values[NOTE_COLUMNS];
-		bool		nulls[NOTE_COLUMNS] = {false};
+		Datum		values[ACT_READ_NOTE_COLUMNS];
+		bool		nulls[ACT_READ_NOTE_COLUMNS] = {false};
 
-		values[NOTE_ORGANIZATION - 1] = Int32GetDatum(note->organization);
-		values[NOTE_READER - 1] = CStringGetTextDatum(note->reader);
-		values[NOTE_IS_MEMBER - 1] = BoolGetDatum(note->is_member);
-		values[NOTE_READ_AT - 1] = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
-		values[NOTE_READS - 1] = Int64GetDatum(note->reads);
-		values[NOTE_FILTERS - 1] = CStringGetTextDatum(note->filters);
+		values[ACT_READ_NOTE_ORGANIZATION - 1] = Int32GetDatum(note->organization);
+		values[ACT_READ_NOTE_READER - 1] = CStringGetTextDatum(note->reader);
+		values[ACT_READ_NOTE_IS_MEMBER - 1] = BoolGetDatum(note->is_member);
+		values[ACT_READ_NOTE_READ_AT - 1] = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
+		values[ACT_READ_NOTE_READS - 1] = Int64GetDatum(note->reads);
+		values[ACT_READ_NOTE_FILTERS - 1] = CStringGetTextDatum(note->filters);
 		act_relation_insert(ACT_REL_READ_NOTE, values, nulls);
 	}
 	notes = NIL;

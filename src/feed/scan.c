@@ -229,7 +229,7 @@ find_indexes(Section *section)
 		[ACT_INDEX_TYPE] = ACT_EVENT_TYPE,
 		[ACT_INDEX_ACTOR] = ACT_EVENT_ACTOR_HASH,
 		[ACT_INDEX_SUBJECT] = ACT_EVENT_SUBJECT_HASH,
-		[ACT_INDEX_BEHALF] = ACT_EVENT_BEHALF_HASH
+		[ACT_INDEX_BEHALF] = ACT_EVENT_ON_BEHALF_OF_HASH
 	};
 	List	   *oids = RelationGetIndexList(section->heap);
 	ListCell   *cell;
@@ -247,7 +247,7 @@ find_indexes(Section *section)
 		count = form->indnkeyatts;
 		if (form->indisvalid && (count == 2 || count == 3) &&
 			(heap_attisnull(tuple, Anum_pg_index_indpred, NULL) ||
-			 form->indkey.values[0] == ACT_EVENT_BEHALF_HASH) &&
+			 form->indkey.values[0] == ACT_EVENT_ON_BEHALF_OF_HASH) &&
 			form->indkey.values[count - 1] == ACT_EVENT_ID)
 			for (int i = 0; i < ACT_INDEX_COUNT; i++)
 			{

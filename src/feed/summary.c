@@ -172,7 +172,7 @@ static void
 count_behalf(HTAB *behalves, TupleTableSlot *row, TimestampTz time)
 {
 	bool		isnull;
-	Datum		datum = slot_getattr(row, ACT_EVENT_BEHALF, &isnull);
+	Datum		datum = slot_getattr(row, ACT_EVENT_ON_BEHALF_OF, &isnull);
 	Jsonb	   *object;
 
 	if (isnull)

@@ -189,6 +189,8 @@ append(ActBatch *batch, Preparation *preparation, MemoryContext context)
 	TupleTableSlot *slot;
 	bytea	   *hash;
 
+	Assert(batch->waiting < WRITE_ROWS);
+	Assert(head->position >= 0);
 	batch->added++;
 	head->position++;
 	memcpy(head->hash, preparation->hash, ACT_CHAIN_BYTES);
@@ -250,8 +252,8 @@ make_payload(Preparation *preparation)
 	message.actor_kind = TEXT_OF(ACT_EVENT_ACTOR_KIND);
 	message.actor_id = TEXT_OF(ACT_EVENT_ACTOR_ID);
 	message.actor_name = TEXT_OF(ACT_EVENT_ACTOR_NAME);
-	message.on_behalf_of = nulls[ACT_EVENT_BEHALF - 1] ? NULL :
-		DatumGetJsonbP(values[ACT_EVENT_BEHALF - 1]);
+	message.on_behalf_of = nulls[ACT_EVENT_ON_BEHALF_OF - 1] ? NULL :
+		DatumGetJsonbP(values[ACT_EVENT_ON_BEHALF_OF - 1]);
 	message.subject = DatumGetJsonbP(values[ACT_EVENT_SUBJECT - 1]);
 	message.description = TEXT_OF(ACT_EVENT_DESCRIPTION);
 #undef TEXT_OF
@@ -364,6 +366,7 @@ act_batch_close(ActBatch *batch, int32 *segment)
 	int			added = batch->added;
 
 	write_waiting(batch);
+	Assert(batch->waiting == 0);
 	act_subscriber_catch_up(batch->asides);
 	*segment = batch->segment.number;
 	FreeBulkInsertState(batch->bulk);

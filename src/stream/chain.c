@@ -115,7 +115,7 @@ act_chain_commitment(ActChain *chain, TupleTableSlot *event, uint8 *commitment)
 		put(chain, DatumGetUUIDP(event->tts_values[ACT_EVENT_SALT - 1]), UUID_LEN);
 	put_int32(chain, event, ACT_EVENT_ACTOR_HASH);
 	put_int32(chain, event, ACT_EVENT_SUBJECT_HASH);
-	put_int32(chain, event, ACT_EVENT_BEHALF_HASH);
+	put_int32(chain, event, ACT_EVENT_ON_BEHALF_OF_HASH);
 	put_text(chain, event, ACT_EVENT_ACTOR_KIND);
 	put_text(chain, event, ACT_EVENT_ACTOR_ID);
 	put_text(chain, event, ACT_EVENT_ACTOR_NAME);
@@ -123,7 +123,7 @@ act_chain_commitment(ActChain *chain, TupleTableSlot *event, uint8 *commitment)
 	put_jsonb(chain, event, ACT_EVENT_SUBJECT);
 	put_jsonb(chain, event, ACT_EVENT_METADATA);
 	put_jsonb(chain, event, ACT_EVENT_CONTEXT);
-	put_jsonb(chain, event, ACT_EVENT_BEHALF);
+	put_jsonb(chain, event, ACT_EVENT_ON_BEHALF_OF);
 	finish(chain, commitment);
 }
 
@@ -163,6 +163,7 @@ act_chain_extend(ActChain *chain, int64 position, const uint8 *digest,
 {
 	uint64		number = pg_hton64((uint64) position);
 
+	Assert(position > 0);
 	put(chain, hash, ACT_CHAIN_BYTES);
 	put(chain, &number, sizeof(number));
 	put(chain, digest, ACT_CHAIN_BYTES);

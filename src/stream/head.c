@@ -56,6 +56,7 @@ act_head_begin(int64 publication)
 void
 act_head_end(int64 publication)
 {
+	Assert(right_after == UNKNOWN);
 	right_after = publication;
 }
 

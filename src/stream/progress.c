@@ -26,21 +26,11 @@
 #include "utils/snapmgr.h"
 #include "utils/xid8.h"
 
+#include "base/columns.h"
 #include "base/compat.h"
 #include "event/incarnation.h"
 #include "stream/progress.h"
 #include "base/own_table.h"
-
-/* Columns of _activity.publication, in their order (stream.sql). */
-#define NUMBER 0
-#define PUBLISHED_AT 1
-#define SEGMENT 2
-#define EVENTS 3
-#define SETTLED 4
-#define TARGET 5
-#define MARK_XID 6
-#define MARK_ID 7
-#define COLUMNS 8
 
 /* Old rows are deleted once in so many, all but the newest so many. */
 #define CLEAN_EVERY 1024
@@ -137,23 +127,23 @@ act_progress_read(Snapshot snapshot, ActProgress *progress)
 		bool	   *nulls = slot->tts_isnull;
 
 		slot_getallattrs(slot);
-		progress->number = DatumGetInt64(values[NUMBER]);
-		progress->published_at = DatumGetTimestampTz(values[PUBLISHED_AT]);
-		progress->segment = DatumGetInt32(values[SEGMENT]);
-		progress->events = DatumGetInt32(values[EVENTS]);
+		progress->number = DatumGetInt64(values[ACT_PUBLICATION_NUMBER - 1]);
+		progress->published_at = DatumGetTimestampTz(values[ACT_PUBLICATION_PUBLISHED_AT - 1]);
+		progress->segment = DatumGetInt32(values[ACT_PUBLICATION_SEGMENT - 1]);
+		progress->events = DatumGetInt32(values[ACT_PUBLICATION_EVENTS - 1]);
 		progress->settled =
 			parse_shot(DatumGetCString(DirectFunctionCall1(pg_snapshot_out,
-														   values[SETTLED])));
-		if (!nulls[TARGET])
+														   values[ACT_PUBLICATION_SETTLED - 1])));
+		if (!nulls[ACT_PUBLICATION_TARGET - 1])
 			progress->target =
 				parse_shot(DatumGetCString(DirectFunctionCall1(pg_snapshot_out,
-															   values[TARGET])));
-		if (!nulls[MARK_XID])
+															   values[ACT_PUBLICATION_TARGET - 1])));
+		if (!nulls[ACT_PUBLICATION_MARK_XID - 1])
 			progress->mark_xid =
-				U64FromFullTransactionId(DatumGetFullTransactionId(values[MARK_XID]));
-		progress->within = !nulls[MARK_ID];
+				U64FromFullTransactionId(DatumGetFullTransactionId(values[ACT_PUBLICATION_MARK_XID - 1]));
+		progress->within = !nulls[ACT_PUBLICATION_MARK_ID - 1];
 		if (progress->within)
-			progress->mark_id = *DatumGetUUIDP(values[MARK_ID]);
+			progress->mark_id = *DatumGetUUIDP(values[ACT_PUBLICATION_MARK_ID - 1]);
 	}
 	else
 		progress->settled = parse_shot("3:3:");
@@ -166,24 +156,24 @@ act_progress_read(Snapshot snapshot, ActProgress *progress)
 void
 act_progress_write(ActProgress *progress)
 {
-	Datum		values[COLUMNS] = {0};
-	bool		nulls[COLUMNS] = {0};
+	Datum		values[ACT_PUBLICATION_COLUMNS] = {0};
+	bool		nulls[ACT_PUBLICATION_COLUMNS] = {0};
 
 	progress->number++;
 	progress->published_at = GetCurrentTimestamp();
-	values[NUMBER] = Int64GetDatum(progress->number);
-	values[PUBLISHED_AT] = TimestampTzGetDatum(progress->published_at);
-	values[SEGMENT] = Int32GetDatum(progress->segment);
-	values[EVENTS] = Int32GetDatum(progress->events);
-	values[SETTLED] = shot_datum(progress->settled);
-	nulls[TARGET] = progress->target == NULL;
+	values[ACT_PUBLICATION_NUMBER - 1] = Int64GetDatum(progress->number);
+	values[ACT_PUBLICATION_PUBLISHED_AT - 1] = TimestampTzGetDatum(progress->published_at);
+	values[ACT_PUBLICATION_SEGMENT - 1] = Int32GetDatum(progress->segment);
+	values[ACT_PUBLICATION_EVENTS - 1] = Int32GetDatum(progress->events);
+	values[ACT_PUBLICATION_SETTLED - 1] = shot_datum(progress->settled);
+	nulls[ACT_PUBLICATION_TARGET - 1] = progress->target == NULL;
 	if (progress->target != NULL)
-		values[TARGET] = shot_datum(progress->target);
-	nulls[MARK_XID] = progress->mark_xid == 0;
-	values[MARK_XID] =
+		values[ACT_PUBLICATION_TARGET - 1] = shot_datum(progress->target);
+	nulls[ACT_PUBLICATION_MARK_XID - 1] = progress->mark_xid == 0;
+	values[ACT_PUBLICATION_MARK_XID - 1] =
 		FullTransactionIdGetDatum(FullTransactionIdFromU64(progress->mark_xid));
-	nulls[MARK_ID] = !progress->within;
-	values[MARK_ID] = UUIDPGetDatum(&progress->mark_id);
+	nulls[ACT_PUBLICATION_MARK_ID - 1] = !progress->within;
+	values[ACT_PUBLICATION_MARK_ID - 1] = UUIDPGetDatum(&progress->mark_id);
 	act_relation_insert(ACT_REL_PUBLICATION, values, nulls);
 	if (progress->number % CLEAN_EVERY == 0)
 		clean(progress->number - KEEP);

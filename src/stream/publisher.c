@@ -248,6 +248,7 @@ choose(ActProgress *progress, const ActShot *until, ActUnpublished *events,
 	if (most < count)
 		part = Min(part, most);
 
+	Assert(part > 0);
 	qsort(events, count, sizeof(ActUnpublished), compare_ids);
 	if (count > part && events[0].xid == last)
 	{
@@ -280,6 +281,7 @@ write_batch(Snapshot snapshot, ActBacklog *backlog, ActProgress *progress,
 {
 	/* A position that was shown to anybody must outlive a crash. */
 	ForceSyncCommit();
+	Assert(IsTransactionState() && !XactReadOnly);
 	act_head_begin(progress->number);
 	progress->events = count;
 	if (count > 0 || act_batch_has_due(asides))

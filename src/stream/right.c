@@ -11,6 +11,7 @@
 #include "activity.h"
 
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "catalog/pg_class.h"
 #include "executor/execdesc.h"
 #include "executor/spi.h"
@@ -41,6 +42,7 @@ act_right_take(void)
 {
 	LOCKTAG		tag;
 
+	Assert(!RecoveryInProgress() && !IsInParallelMode());
 	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, RelationRelationId,
 					   act_relation_oid(ACT_REL_PUBLICATION), LOCK_SUBOBJECT);
 	if (LockAcquire(&tag, ExclusiveLock, false, true) == LOCKACQUIRE_NOT_AVAIL)

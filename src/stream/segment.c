@@ -20,6 +20,7 @@
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 
+#include "base/columns.h"
 #include "base/own_table.h"
 #include "stream/chain.h"
 #include "stream/segment.h"
@@ -104,17 +105,17 @@ static void
 write_row(const ActSegmentTarget *target)
 {
 	ActIdentity self = act_incarnation_identity();
-	Datum		values[8];
-	bool		nulls[8] = {0};
+	Datum		values[ACT_SEGMENT_COLUMNS];
+	bool		nulls[ACT_SEGMENT_COLUMNS] = {0};
 
-	values[0] = Int32GetDatum(target->number);
-	values[1] = Int32GetDatum(target->epoch);
-	values[2] = TimestampTzGetDatum(GetCurrentTimestamp());
-	values[3] = Int64GetDatum((int64) self.system_identifier);
-	values[4] = Int64GetDatum((int64) GetWALInsertionTimeLine());
-	values[5] = Int64GetDatum((int64) self.database);
-	values[6] = Int64GetDatum((int64) self.relation);
-	values[7] = Int32GetDatum(ACT_CHAIN_FORMAT);
+	values[ACT_SEGMENT_NUMBER - 1] = Int32GetDatum(target->number);
+	values[ACT_SEGMENT_EPOCH - 1] = Int32GetDatum(target->epoch);
+	values[ACT_SEGMENT_STARTED_AT - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
+	values[ACT_SEGMENT_SYSTEM_IDENTIFIER - 1] = Int64GetDatum((int64) self.system_identifier);
+	values[ACT_SEGMENT_TIMELINE - 1] = Int64GetDatum((int64) GetWALInsertionTimeLine());
+	values[ACT_SEGMENT_DATABASE - 1] = Int64GetDatum((int64) self.database);
+	values[ACT_SEGMENT_RELATION - 1] = Int64GetDatum((int64) self.relation);
+	values[ACT_SEGMENT_FORMAT - 1] = Int32GetDatum(ACT_CHAIN_FORMAT);
 	act_relation_insert(ACT_REL_SEGMENT, values, nulls);
 }
 

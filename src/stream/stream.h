@@ -12,15 +12,8 @@
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
+#include "base/columns.h"
 #include "event/incarnation.h"
-
-/* Columns of _activity.stream, in their order (stream.sql). */
-#define ACT_STREAM_POSITION		1
-#define ACT_STREAM_ORGANIZATION	2
-#define ACT_STREAM_SEGMENT		3
-#define ACT_STREAM_ID			4
-#define ACT_STREAM_HASH			5
-#define ACT_STREAM_COLUMNS		5
 
 typedef struct ActStreamRow
 {

@@ -121,6 +121,7 @@ tell(void *argument)
 {
 	Telling    *telling = argument;
 
+	Assert(telling->count > 0);
 	for (int i = 0; i < telling->count; i++)
 		act_plant(telling->subscriber->name, telling->events[i].organization);
 	telling->subscriber->take(telling->events, telling->count);
@@ -153,6 +154,7 @@ catch_up(const ActSubscriber *subscriber, ActAside *aside)
 	ActFailure	failure;
 
 	telling.count = read_missed(aside, events, CATCH_UP, &last);
+	Assert(last >= aside->position);
 	if (telling.count > 0 && !act_aside_try(tell, &telling, &failure))
 		act_aside_put(aside, &failure);
 	else if (last - aside->position < CATCH_UP)

@@ -23,6 +23,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "base/columns.h"
 #include "event/append_only.h"
 #include "event/id.h"
 #include "event/lookup.h"
@@ -130,8 +131,8 @@ move_anchor(ActStreamReader *stream, ActLookup *lookup, const Expiry *expiry)
 	ActStreamRow at;
 	TimestampTz time;
 	bool		moved = false;
-	Datum		values[4];
-	bool		nulls[4] = {0};
+	Datum		values[ACT_STREAM_ANCHOR_COLUMNS];
+	bool		nulls[ACT_STREAM_ANCHOR_COLUMNS] = {0};
 	bytea	   *hash;
 
 	(void) act_stream_anchored(stream, organization, &anchor);
@@ -149,10 +150,10 @@ move_anchor(ActStreamReader *stream, ActLookup *lookup, const Expiry *expiry)
 	hash = palloc(VARHDRSZ + sizeof(anchor.hash));
 	SET_VARSIZE(hash, VARHDRSZ + sizeof(anchor.hash));
 	memcpy(VARDATA(hash), anchor.hash, sizeof(anchor.hash));
-	values[0] = Int32GetDatum(organization);
-	values[1] = Int64GetDatum(anchor.position);
-	values[2] = Int32GetDatum(anchor.segment);
-	values[3] = PointerGetDatum(hash);
+	values[ACT_STREAM_ANCHOR_ORGANIZATION - 1] = Int32GetDatum(organization);
+	values[ACT_STREAM_ANCHOR_POSITION - 1] = Int64GetDatum(anchor.position);
+	values[ACT_STREAM_ANCHOR_SEGMENT - 1] = Int32GetDatum(anchor.segment);
+	values[ACT_STREAM_ANCHOR_HASH - 1] = PointerGetDatum(hash);
 	act_relation_insert(ACT_REL_STREAM_ANCHOR, values, nulls);
 	pfree(hash);
 }

@@ -29,6 +29,7 @@
 #include "utils/snapmgr.h"
 #include "utils/xid8.h"
 
+#include "base/columns.h"
 #include "stream/chain.h"
 #include "event/event.h"
 #include "event/id.h"
@@ -209,7 +210,7 @@ read_expiry(int32 organization)
 							  GetActiveSnapshot(), 1, &key);
 	tuple = systable_getnext(scan);
 	if (HeapTupleIsValid(tuple))
-		before = DatumGetTimestampTz(heap_getattr(tuple, 2, RelationGetDescr(rel),
+		before = DatumGetTimestampTz(heap_getattr(tuple, ACT_EXPIRY_BEFORE, RelationGetDescr(rel),
 												  &isnull));
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);

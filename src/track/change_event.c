@@ -21,7 +21,7 @@
 static Jsonb *build(const ActPlanField *fields, int nfields,
 					const char *kind, const ActPlanRule *rule,
 					const ActRow *old, const ActRow *new, bool *whole);
-static void push_text(JsonbParseState **state, JsonbIteratorToken token,
+static void push_piece(JsonbParseState **state, JsonbIteratorToken token,
 					  const char *text);
 static bool field_json(const ActPlanField *field, const ActRow *old,
 					   const ActRow *new, JsonbValue *json);
@@ -87,8 +87,8 @@ build(const ActPlanField *fields, int nfields, const char *kind,
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	if (kind)
 	{
-		push_text(&state, WJB_KEY, "kind");
-		push_text(&state, WJB_VALUE, kind);
+		push_piece(&state, WJB_KEY, "kind");
+		push_piece(&state, WJB_VALUE, kind);
 	}
 	for (i = 0; i < nfields; i++)
 	{
@@ -100,7 +100,7 @@ build(const ActPlanField *fields, int nfields, const char *kind,
 				continue;
 			say_none(&fields[i], rule, (new ? new : old)->plan, &value);
 		}
-		push_text(&state, WJB_KEY, fields[i].field->name);
+		push_piece(&state, WJB_KEY, fields[i].field->name);
 		if (unlikely(value.type == jbvString &&
 					 value.val.string.len > act_setting_max_event_size))
 		{
@@ -115,7 +115,7 @@ build(const ActPlanField *fields, int nfields, const char *kind,
 }
 
 static void
-push_text(JsonbParseState **state, JsonbIteratorToken token, const char *text)
+push_piece(JsonbParseState **state, JsonbIteratorToken token, const char *text)
 {
 	JsonbValue	value;
 

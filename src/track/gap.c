@@ -9,6 +9,7 @@
  */
 #include "activity.h"
 
+#include "base/columns.h"
 #include "track/gap.h"
 #include "base/own_table_guard.h"
 #include "base/own_table.h"
@@ -198,17 +199,17 @@ act_gap_abort_sub(SubTransactionId mine)
 static void
 insert_gap(const Gap *gap)
 {
-	Datum		values[7];
-	bool		nulls[7] = {false};
+	Datum		values[ACT_GAP_COLUMNS];
+	bool		nulls[ACT_GAP_COLUMNS] = {false};
 	char	   *role;
 
-	values[0] = DirectFunctionCall1(uuid_in, CStringGetDatum(gap->tracking));
-	values[1] = CStringGetTextDatum(gap->category);
-	values[2] = CStringGetTextDatum(gap->table);
-	values[3] = CStringGetTextDatum(gap->reason);
-	values[4] = Int64GetDatum(gap->changes);
-	values[5] = TimestampTzGetDatum(GetCurrentTimestamp());
+	values[ACT_GAP_TRACKING - 1] = DirectFunctionCall1(uuid_in, CStringGetDatum(gap->tracking));
+	values[ACT_GAP_CATEGORY - 1] = CStringGetTextDatum(gap->category);
+	values[ACT_GAP_TRACKED - 1] = CStringGetTextDatum(gap->table);
+	values[ACT_GAP_REASON - 1] = CStringGetTextDatum(gap->reason);
+	values[ACT_GAP_CHANGES - 1] = Int64GetDatum(gap->changes);
+	values[ACT_GAP_NOTICED_AT - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
 	role = GetUserNameFromId(GetSessionUserId(), true);
-	values[6] = CStringGetTextDatum(role ? role : "");
+	values[ACT_GAP_DATABASE_ROLE - 1] = CStringGetTextDatum(role ? role : "");
 	act_relation_insert(ACT_REL_GAP, values, nulls);
 }

@@ -23,6 +23,7 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
+#include "base/columns.h"
 #include "event/organization.h"
 #include "event/month.h"
 #include "base/own_table.h"
@@ -102,7 +103,7 @@ act_tier_get(int32 organization)
 	{
 		bool		isnull;
 
-		tier = tier_of_oid(DatumGetObjectId(heap_getattr(tuple, 3,
+		tier = tier_of_oid(DatumGetObjectId(heap_getattr(tuple, ACT_ORGANIZATION_TIER_TIER,
 														 RelationGetDescr(rel),
 														 &isnull)));
 	}
@@ -115,14 +116,14 @@ act_tier_get(int32 organization)
 void
 act_tier_set(int32 organization, ActTier tier)
 {
-	Datum		values[4];
-	bool		nulls[4] = {false};
+	Datum		values[ACT_ORGANIZATION_TIER_COLUMNS];
+	bool		nulls[ACT_ORGANIZATION_TIER_COLUMNS] = {false};
 
-	values[0] = Int32GetDatum(organization);
-	values[1] = Int64GetDatum(nextval_internal(act_relation_oid(ACT_REL_ORGANIZATION_TIER_NUMBER),
+	values[ACT_ORGANIZATION_TIER_ORGANIZATION - 1] = Int32GetDatum(organization);
+	values[ACT_ORGANIZATION_TIER_NUMBER - 1] = Int64GetDatum(nextval_internal(act_relation_oid(ACT_REL_ORGANIZATION_TIER_NUMBER),
 											   false));
-	values[2] = ObjectIdGetDatum(tier_oid(tier));
-	values[3] = TimestampTzGetDatum(GetCurrentTimestamp());
+	values[ACT_ORGANIZATION_TIER_TIER - 1] = ObjectIdGetDatum(tier_oid(tier));
+	values[ACT_ORGANIZATION_TIER_SET_AT - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
 	act_relation_insert(ACT_REL_ORGANIZATION_TIER, values, nulls);
 }
 
@@ -170,7 +171,7 @@ needed(const char *feature)
 	{
 		bool		isnull;
 
-		tier = tier_of_oid(DatumGetObjectId(heap_getattr(tuple, 2,
+		tier = tier_of_oid(DatumGetObjectId(heap_getattr(tuple, ACT_FEATURE_OVERRIDE_TIER,
 														 RelationGetDescr(rel),
 														 &isnull)));
 	}

@@ -278,6 +278,7 @@ visit(Claim *claim, int32 key)
 	ListCell   *cell;
 	char	   *name;
 
+	Assert(claim->claimed < claim->wanted);
 	if (claim->careful)
 	{
 		endpoint = act_store_endpoint(key);

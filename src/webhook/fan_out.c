@@ -29,16 +29,11 @@
 #include "taxonomy/taxonomy.h"
 #include "webhook/webhook.h"
 #include "base/own_row.h"
+#include "webhook/columns.h"
 #include "webhook/store.h"
 
 PG_FUNCTION_INFO_V1(act_webhook_endpoint_changed);
 PG_FUNCTION_INFO_V1(act_webhook_codes);
-
-#define ENDPOINT_KEY 1
-#define ENDPOINT_ORGANIZATION 3
-#define ENDPOINT_EVENT_TYPES 5
-#define ENDPOINT_DISABLED_AT 8
-#define ENDPOINT_DELETED_AT 10
 
 /* Deliveries are written in runs of this many. */
 #define RUN 1000

@@ -35,7 +35,7 @@ static uint16 id_check(const pg_uuid_t *id);
 static char *body_of_event(ActRowScan *scan);
 static char *in_utf8(char *text);
 static void push_key(JsonbParseState **state, const char *key);
-static void push_text(JsonbParseState **state, const char *key, const char *value);
+static void push_string_member(JsonbParseState **state, const char *key, const char *value);
 static void push_number(JsonbParseState **state, const char *key, int value);
 static void record(const char *type, const WebhookEndpoint *endpoint,
 				   Jsonb *metadata);
@@ -217,11 +217,11 @@ act_message_headers(const WebhookDelivery *delivery, List *secrets,
 		act_signature_append(&signature, lfirst(lc), id, timestamp, body,
 							 strlen(body));
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-	push_text(&state, "content-type", "application/json");
-	push_text(&state, "user-agent", "activity-webhooks");
-	push_text(&state, "webhook-id", id);
-	push_text(&state, "webhook-timestamp", timestamp);
-	push_text(&state, "webhook-signature", signature.data);
+	push_string_member(&state, "content-type", "application/json");
+	push_string_member(&state, "user-agent", "activity-webhooks");
+	push_string_member(&state, "webhook-id", id);
+	push_string_member(&state, "webhook-timestamp", timestamp);
+	push_string_member(&state, "webhook-signature", signature.data);
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 }
 
@@ -232,7 +232,7 @@ act_message_record(const char *type, const WebhookEndpoint *endpoint,
 	JsonbParseState *state = NULL;
 
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-	push_text(&state, "reason", reason);
+	push_string_member(&state, "reason", reason);
 	record(type, endpoint,
 		   JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL)));
 }
@@ -250,17 +250,17 @@ act_message_record_outcome(const char *type, const WebhookEndpoint *endpoint,
 	act_message_delivery_id(endpoint->key, delivery->position,
 							delivery->created_at, &id);
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-	push_text(&state, "webhook_event", key);
-	push_text(&state, "event_id",
+	push_string_member(&state, "webhook_event", key);
+	push_string_member(&state, "event_id",
 			  DatumGetCString(DirectFunctionCall1(uuid_out,
 												  UUIDPGetDatum(&delivery->event))));
-	push_text(&state, "delivery_id",
+	push_string_member(&state, "delivery_id",
 			  DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&id))));
 	push_number(&state, "attempts", attempts);
 	if (status_code > 0)
 		push_number(&state, "status_code", status_code);
 	if (error != NULL)
-		push_text(&state, "error",
+		push_string_member(&state, "error",
 				  pnstrdup(error, pg_mbcliplen(error, strlen(error), 200)));
 	record(type, endpoint,
 		   JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL)));
@@ -274,11 +274,11 @@ record(const char *type, const WebhookEndpoint *endpoint, Jsonb *metadata)
 	pg_uuid_t	id;
 
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-	push_text(&state, "kind", "webhook");
-	push_text(&state, "id",
+	push_string_member(&state, "kind", "webhook");
+	push_string_member(&state, "id",
 			  DatumGetCString(DirectFunctionCall1(uuid_out,
 												  UUIDPGetDatum(&endpoint->id))));
-	push_text(&state, "url", endpoint->url);
+	push_string_member(&state, "url", endpoint->url);
 	happening.subject =
 		JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 	happening.metadata = metadata;
@@ -301,7 +301,7 @@ push_key(JsonbParseState **state, const char *key)
 }
 
 static void
-push_text(JsonbParseState **state, const char *key, const char *value)
+push_string_member(JsonbParseState **state, const char *key, const char *value)
 {
 	JsonbValue	v;
 

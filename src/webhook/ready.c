@@ -28,6 +28,7 @@
 #include "base/compat.h"
 #include "base/own_table.h"
 #include "base/own_row.h"
+#include "webhook/columns.h"
 #include "webhook/store.h"
 
 /*
@@ -36,11 +37,6 @@
  * dead for everybody) and the one that the publisher is about to commit.
  */
 #define INVISIBLE_MAX 4
-
-#define WAKE_ENDPOINT 1
-#define WAKE_NUMBER 2
-#define STATE_ENDPOINT 1
-#define STATE_READY_AT 7
 
 static bool next_of(const char *table, const char *index_name,
 					AttrNumber ready_column, int32 *after, TimestampTz now,
@@ -51,8 +47,8 @@ void
 act_store_wake(const List *endpoints)
 {
 	ActRowWriter writer;
-	Datum		values[2];
-	bool		nulls[2] = {false};
+	Datum		values[WAKE_COLUMNS];
+	bool		nulls[WAKE_COLUMNS] = {false};
 	ListCell   *lc;
 
 	act_row_begin_write(&writer, act_row_open("webhook_wake", RowExclusiveLock));

@@ -102,6 +102,7 @@ act_rules_settle(WebhookState *state, WebhookEndpoint *endpoint, int flight,
 	int			tries = settled.tries;
 	TimestampTz due_at = now;
 
+	Assert(flight >= 0 && flight < state->nflights);
 	state->flights[flight] = state->flights[--state->nflights];
 	if (class == ATTEMPT_SUCCESS)
 	{

@@ -96,6 +96,28 @@ is_clean('nothing is left open in the source',
 is_clean('no test sleeps',
 	lines_with(qr/pg_sleep|\bsleep[ (]/, glob('test/{sql,specs,pgtap,t}/*')));
 
+# The lists of columns are those of the tables, in their order.
+my $script = join '', map { slurp($_) } glob 'sql/*.sql';
+my @lists;
+foreach my $header ('src/base/columns.h', 'src/webhook/columns.h')
+{
+	my $text = slurp($header);
+	while ($text =~ m{/\* _activity\.(\w+) \*/\nenum\n\{(.*?)\};(?:\n#define \w+ "(\w+)")?}gs)
+	{
+		my ($table, $list, $types) = ($1, $2, $3);
+		my @names = $list =~ /(\w+)(?:\s*=\s*\w+)?\s*(?:,|\z|\n)/g;
+		my $last = $names[-1] =~ /_COLUMNS$/ ? pop @names : '';
+		my ($prefix) = $last =~ /^(.*)_COLUMNS$/;
+		$prefix //= $names[0] =~ s/_.*//r;
+		my ($body) = $script =~ /^CREATE TABLE _activity\.$table \(\n(.*?)^\)/ms;
+		my @columns = $body =~ /^\t([a-z]\w*)\s+[a-z]/mg;
+		push @lists, $table;
+		is_deeply([ map { lc s/^\Q$prefix\E_//r } @names ], [ @columns[ 0 .. $#names ] ], "$header knows the columns of $table");
+		is(length $types, scalar @columns, "and their types") if defined $types;
+	}
+}
+cmp_ok(scalar @lists, '>', 15, 'there are such lists');
+
 # A database of any encoding can have the extension.
 is_clean('the install script is ASCII', lines_with(qr/[^\x00-\x7f]/, glob('sql/*.sql data/*')));
 
