@@ -487,7 +487,7 @@ tick(Peer *peer)
 		peer_close(peer);
 		return;
 	}
-	if (!client->sse && now - client->pinged >= beat)
+	if (!client->sse && !client->unanswered && now - client->pinged >= beat)
 	{
 		client->pinged = now;
 		client->unanswered = true;

@@ -67,6 +67,23 @@ check_host(Http *http)
 	return true;
 }
 
+/* Is the last coding of all chunked? */
+static bool
+ends_chunked(const Http *http)
+{
+	Buffer		all = {0};
+	const char *last;
+	bool		result;
+
+	http_header_all(http, "transfer-encoding", &all);
+	last = strrchr(all.data, ',');
+	last = last ? last + 1 : all.data;
+	last += strspn(last, " \t");
+	result = strcasecmp(last, "chunked") == 0;
+	buffer_free(&all);
+	return result;
+}
+
 /* RFC 9112, 6.1 and 6.3. */
 static bool
 check_body(Http *http)
@@ -77,6 +94,8 @@ check_body(Http *http)
 		return refuse(http, 400, "HTTP/1.0 has no Transfer-Encoding");
 	if (encoding && http_header(http, "content-length"))
 		return refuse(http, 400, "a request has one length");
+	if (encoding && !ends_chunked(http))
+		return refuse(http, 400, "the last Transfer-Encoding is chunked");
 	if (encoding && (http_header_count(http, "transfer-encoding") > 1 ||
 					 strcasecmp(encoding, "chunked") != 0))
 		return refuse(http, 501, "the only Transfer-Encoding is chunked");

@@ -206,6 +206,8 @@ on_field_complete(llhttp_t *parser)
 
 	if (++http->nheaders > HEADERS_MOST)
 		return stop(http, 431, "there are too many header fields");
+	if (!http->in_trailer && http->headers.len == http->whole)
+		return stop(http, 400, "a header field has a name");
 	return add_to_headers(http, "", 1);
 }
 
@@ -218,7 +220,11 @@ on_value_complete(llhttp_t *parser)
 	while (!http->in_trailer && http->headers.len > 0 && (http->headers.data[http->headers.len - 1] == ' ' ||
 														  http->headers.data[http->headers.len - 1] == '\t'))
 		http->headers.len--;
-	return add_to_headers(http, "", 1);
+	if (add_to_headers(http, "", 1) != 0)
+		return -1;
+	if (!http->in_trailer)
+		http->whole = http->headers.len;
+	return 0;
 }
 
 static int
@@ -251,7 +257,7 @@ const char *
 http_header(const Http *http, const char *name)
 {
 	const char *at = http->headers.data;
-	const char *end = at + http->headers.len;
+	const char *end = at + http->whole;
 
 	while (at < end)
 	{
@@ -268,7 +274,7 @@ int
 http_header_count(const Http *http, const char *name)
 {
 	const char *at = http->headers.data;
-	const char *end = at + http->headers.len;
+	const char *end = at + http->whole;
 	int			found = 0;
 
 	while (at < end)
@@ -284,7 +290,7 @@ void
 http_header_all(const Http *http, const char *name, Buffer *joined)
 {
 	const char *at = http->headers.data;
-	const char *end = at + http->headers.len;
+	const char *end = at + http->whole;
 
 	while (at < end)
 	{
@@ -344,7 +350,7 @@ begin_request(Http *http)
 	http->state = HTTP_READING;
 	http->status = http->nheaders = 0;
 	http->has_begun = http->in_trailer = http->upgrade = false;
-	http->raw = 0;
+	http->raw = http->whole = 0;
 	http->began = loop_now();
 }
 

@@ -46,6 +46,7 @@ struct Http
 	size_t		raw;			/* bytes of body and its framing */
 	Buffer		target;
 	Buffer		headers;		/* name, 0, value, 0, ...; names in lower case */
+	size_t		whole;			/* bytes of it that are whole pairs */
 	Buffer		body;
 	Buffer		rest;			/* what has come and is not parsed */
 	ProduceFn	produce;
