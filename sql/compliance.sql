@@ -138,11 +138,18 @@ BEGIN
 		FROM of_events d
 		WHERE a.endpoint = d.endpoint AND a.position = d.position AND a.response_body IS NOT NULL)
 	SELECT count(*) INTO deliveries FROM of_events;
-	-- Secrets of the person for the stream.
+	-- What an error said of an event that was set aside.
+	UPDATE _activity.set_aside a SET reason = 'redacted'
+	WHERE a.organization = redact_elsewhere.organization AND a.item = ANY (redact_elsewhere.ids::text[]);
+	-- Secrets of the person for the stream, and what he read.
 	IF redact_elsewhere.person IS NOT NULL THEN
 		UPDATE _activity.connection c
 		SET member = redact_elsewhere.pseudonym, label = NULL, revoked_at = coalesce(c.revoked_at, now())
 		WHERE c.organization = redact_elsewhere.organization AND c.member = redact_elsewhere.person;
+		UPDATE _activity.read_note n SET reader = redact_elsewhere.pseudonym
+		WHERE n.organization = redact_elsewhere.organization AND n.is_member AND n.reader = redact_elsewhere.person;
+		UPDATE _activity.set_aside a SET reason = 'redacted'
+		WHERE a.organization = redact_elsewhere.organization AND position(redact_elsewhere.person IN a.reason) > 0;
 		-- A hold that is over need not name them any more.
 		UPDATE _activity.hold h
 		SET actor = CASE h.actor WHEN redact_elsewhere.person THEN redact_elsewhere.pseudonym ELSE h.actor END,
@@ -156,6 +163,26 @@ $$;
 COMMENT ON FUNCTION _activity.redact_elsewhere(integer, uuid[], text, text) IS
 	'erases what is kept of events and of a person beside the events themselves; returns how many deliveries it concerned';
 
+CREATE FUNCTION _activity.refuse_held(key integer, ids uuid[]) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	held record;
+BEGIN
+	SELECT e.id, _activity.held_by(e) AS hold INTO held FROM _activity.event e
+	WHERE e.organization = refuse_held.key AND e.id = ANY (refuse_held.ids)
+	  AND _activity.held_by(e) IS NOT NULL LIMIT 1;
+	IF FOUND THEN
+		RAISE object_in_use USING
+			MESSAGE = format('event %s is under the hold %s', held.id, held.hold),
+			HINT = format('activity.release_hold(%L, ...) ends it; activity.holds says why it was placed.', held.hold);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION _activity.refuse_held(integer, uuid[]) IS
+	'refuses (55006) if one of these events is under a hold, naming both';
+
 -- Erases these events in batches, counts, and records that it did.
 CREATE FUNCTION _activity.redact_events(key integer, organization text, ids uuid[], person text,
 	pseudonym text, parts text, reason text, OUT events bigint, OUT deliveries bigint)
@@ -166,7 +193,6 @@ AS $$
 DECLARE
 	batch constant integer := 10000;
 	redaction constant uuid := activity.event_id();
-	held record;
 	total constant integer := coalesce(cardinality(redact_events.ids), 0);
 	part uuid[];
 	at integer := 1;
@@ -175,14 +201,7 @@ BEGIN
 	deliveries := 0;
 	WHILE at <= total LOOP
 		part := redact_events.ids[at : at + batch - 1];
-		SELECT e.id, _activity.held_by(e) AS hold INTO held FROM _activity.event e
-		WHERE e.organization = redact_events.key AND e.id = ANY (part)
-		  AND _activity.held_by(e) IS NOT NULL LIMIT 1;
-		IF FOUND THEN
-			RAISE object_in_use USING
-				MESSAGE = format('event %s is under the hold %s', held.id, held.hold),
-				HINT = format('activity.release_hold(%L, ...) ends it; activity.holds says why it was placed.', held.hold);
-		END IF;
+		PERFORM _activity.refuse_held(redact_events.key, part);
 		events := events + _activity.redact_rows(redact_events.key, part, redaction,
 			redact_events.person, redact_events.pseudonym, redact_events.parts);
 		deliveries := deliveries + _activity.redact_elsewhere(redact_events.key, part,
@@ -233,7 +252,7 @@ DECLARE
 	owner integer;
 BEGIN
 	PERFORM _activity.check_reason(redact_one.reason);
-	PERFORM _activity.check_tables('event', 'redaction', 'hold', 'webhook_attempt', 'webhook_delivery', 'connection');
+	PERFORM _activity.check_tables('event', 'redaction', 'hold', 'webhook_attempt', 'webhook_delivery', 'connection', 'read_note', 'set_aside');
 	PERFORM _activity.lock_upkeep();
 	SELECT e.organization INTO owner FROM _activity.organization o
 	JOIN _activity.event e ON e.organization = o.key
@@ -314,7 +333,7 @@ BEGIN
 	IF name = redact_everywhere.person THEN
 		RAISE invalid_parameter_value USING MESSAGE = 'the pseudonym is the person';
 	END IF;
-	PERFORM _activity.check_tables('event', 'redaction', 'hold', 'webhook_attempt', 'webhook_delivery', 'connection');
+	PERFORM _activity.check_tables('event', 'redaction', 'hold', 'webhook_attempt', 'webhook_delivery', 'connection', 'read_note', 'set_aside');
 	PERFORM _activity.lock_upkeep();
 	FOR known IN
 		SELECT o.key, min(o.id) AS id FROM _activity.organization o
@@ -386,7 +405,7 @@ BEGIN
 	IF jsonb_typeof(ledger) IS DISTINCT FROM 'array' THEN
 		RAISE invalid_parameter_value USING MESSAGE = 'the ledger must be what activity.redaction_ledger() returned';
 	END IF;
-	PERFORM _activity.check_tables('event', 'redaction', 'hold', 'webhook_attempt', 'webhook_delivery', 'connection');
+	PERFORM _activity.check_tables('event', 'redaction', 'hold', 'webhook_attempt', 'webhook_delivery', 'connection', 'read_note', 'set_aside');
 	PERFORM _activity.lock_upkeep();
 	FOR entry IN SELECT value FROM jsonb_array_elements(ledger) LOOP
 		IF jsonb_typeof(entry->'events') IS DISTINCT FROM 'object' OR entry->>'redaction' IS NULL
@@ -399,6 +418,7 @@ BEGIN
 		FOR part IN SELECT key AS parts, ARRAY(SELECT jsonb_array_elements_text(value)::uuid) AS ids
 			FROM jsonb_each(entry->'events')
 		LOOP
+			PERFORM _activity.refuse_held(owner, part.ids);
 			rows := rows + _activity.redact_rows(owner, part.ids, (entry->>'redaction')::uuid, NULL,
 				entry->>'pseudonym', part.parts);
 			PERFORM _activity.redact_elsewhere(owner, part.ids, NULL, entry->>'pseudonym');
@@ -417,7 +437,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION activity.replay_redactions(jsonb) IS
-	'erases again what a ledger says, in a database that was restored from before; returns of how many events; again it does nothing; errors: 22023 for what is no ledger';
+	'erases again what a ledger says, in a database that was restored from before; returns of how many events; again it does nothing; errors: 22023 for what is no ledger, 55006 for what is held';
 
 CREATE FUNCTION activity.declare_personal(event_type activity.event_type, fields text[]) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER

@@ -38,6 +38,13 @@ PG_FUNCTION_INFO_V1(act_commitment);
 PG_FUNCTION_INFO_V1(act_redact_rows);
 PG_FUNCTION_INFO_V1(act_record_own);
 
+/* Who stands in a redacted event stays there if he was not meant; so a redaction of
+ * the whole event must tell him from a pseudonym. */
+#define IS_PSEUDONYM(id) \
+	"(old.commitment IS NOT NULL AND EXISTS (SELECT FROM _activity.redaction r" \
+	" WHERE r.organization OPERATOR(pg_catalog.=) $1" \
+	" AND r.pseudonym OPERATOR(pg_catalog.=) " id "))"
+
 /* $1 organization, $2 ids, $3 redaction, $4 person, $5 pseudonym, $6 parts,
  * $7 and $8 the times between which the ids lie, $9 the type of redactions, which
  * themselves are proof and stay. */
@@ -56,10 +63,12 @@ PG_FUNCTION_INFO_V1(act_record_own);
 	" subject_hash = NULL, metadata = NULL, context = '{}', description = '[redacted]'" \
 	" FROM (SELECT old.ctid AS place, old.tableoid AS part," \
 	" old.actor_id IS NOT NULL AND CASE WHEN $4 IS NULL" \
-	" THEN pg_catalog.strpos($6, 'a') OPERATOR(pg_catalog.>) 0" \
+	" THEN pg_catalog.strpos($6, 'a') OPERATOR(pg_catalog.>) 0 AND NOT " \
+	IS_PSEUDONYM("old.actor_id") \
 	" ELSE old.actor_id OPERATOR(pg_catalog.=) $4 OR old.actor_name IS NOT DISTINCT FROM $4 END AS actor," \
 	" old.on_behalf_of IS NOT NULL AND CASE WHEN $4 IS NULL" \
-	" THEN pg_catalog.strpos($6, 'b') OPERATOR(pg_catalog.>) 0" \
+	" THEN pg_catalog.strpos($6, 'b') OPERATOR(pg_catalog.>) 0 AND NOT " \
+	IS_PSEUDONYM("(old.on_behalf_of OPERATOR(pg_catalog.->>) 'id')") \
 	" ELSE (old.on_behalf_of OPERATOR(pg_catalog.->>) 'id') IS NOT DISTINCT FROM $4" \
 	" OR (old.on_behalf_of OPERATOR(pg_catalog.->>) 'name') IS NOT DISTINCT FROM $4 END AS behalf," \
 	" old.commitment IS NOT NULL AS was" \
@@ -73,7 +82,7 @@ PG_FUNCTION_INFO_V1(act_record_own);
 	" AND e.ctid OPERATOR(pg_catalog.=) its.place" \
 	" AND e.tableoid OPERATOR(pg_catalog.=) its.part" \
 	" AND e.type OPERATOR(pg_catalog.<>) $9" \
-	" AND (NOT its.was OR ($4 IS NOT NULL AND (its.actor OR its.behalf)))"
+	" AND (NOT its.was OR its.actor OR its.behalf)"
 
 static void times_of(ArrayType *ids, TimestampTz *earliest, TimestampTz *latest);
 
