@@ -154,12 +154,13 @@ COMMENT ON VIEW activity.connections IS
 CREATE FUNCTION _activity.encode_url(part text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE STRICT
 BEGIN ATOMIC
+	-- Each byte by itself, before they are put in order: neither the conversion nor
+	-- the sort has the whole text once for each byte.
 	WITH b AS MATERIALIZED (SELECT convert_to(encode_url.part, 'UTF8') AS bytes)
-	SELECT coalesce(string_agg(
-		CASE WHEN chr(get_byte(b.bytes, i)) ~ '^[A-Za-z0-9._~-]$' THEN chr(get_byte(b.bytes, i))
-			 ELSE '%' || upper(lpad(to_hex(get_byte(b.bytes, i)), 2, '0')) END, '' ORDER BY i), '')
-	-- Materialized, or each byte would convert the whole text again.
-	FROM b, generate_series(0, octet_length(b.bytes) - 1) i;
+	SELECT coalesce(string_agg(c.piece, '' ORDER BY c.i), '')
+	FROM (SELECT i, CASE WHEN chr(get_byte(b.bytes, i)) ~ '^[A-Za-z0-9._~-]$' THEN chr(get_byte(b.bytes, i))
+			ELSE '%' || upper(lpad(to_hex(get_byte(b.bytes, i)), 2, '0')) END AS piece
+		FROM b, generate_series(0, octet_length(b.bytes) - 1) i OFFSET 0) c;
 END;
 COMMENT ON FUNCTION _activity.encode_url(text) IS
 	'the text as a part of a URL''s path';
