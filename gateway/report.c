@@ -114,8 +114,9 @@ send_some(void)
 	database_ask(PRIORITY_FIRST,
 				 "SELECT activity.report_delivery(r.id, r.attempt, r.status, r.error,"
 				 " pg_catalog.make_interval(secs => r.duration), r.body, activity.retry_after(r.retry))"
-				 " FROM pg_catalog.unnest($1::uuid[], $2::integer[], $3::integer[], $4::text[],"
-				 " $5::float8[], $6::text[], $7::text[])"
+				 " FROM ROWS FROM (pg_catalog.unnest($1::uuid[]), pg_catalog.unnest($2::integer[]),"
+				 " pg_catalog.unnest($3::integer[]), pg_catalog.unnest($4::text[]),"
+				 " pg_catalog.unnest($5::float8[]), pg_catalog.unnest($6::text[]), pg_catalog.unnest($7::text[]))"
 				 " AS r (id, attempt, status, error, duration, body, retry)",
 				 COLUMNS, parameters, reported, NULL);
 	for (int i = 0; i < COLUMNS; i++)
