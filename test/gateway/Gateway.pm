@@ -80,7 +80,10 @@ sub start
 	my %self = (node => $node, out => File::Temp->new, log => File::Temp->new, options => [@options]);
 	my $plain = @options && $options[0] eq 'plain' && shift @options;
 	my $self = bless \%self, $class;
+	my ($descriptors) = map { /^--descriptors=(\d+)$/ } @options;
+	@options = grep { !/^--descriptors=/ } @options;
 	my @command = (program($plain), '--database', conninfo($node), '--listen', '127.0.0.1:0', @options);
+	unshift @command, 'sh', '-c', "ulimit -n $descriptors; exec \"\$@\"", 'sh' if $descriptors;
 	my $pid = fork // die "fork: $!";
 	if ($pid == 0)
 	{
