@@ -228,8 +228,10 @@ gateway:
 install-gateway: gateway
 	$(MKDIR_P) '$(DESTDIR)$(bindir)'
 	$(INSTALL_PROGRAM) gateway/activity-gateway '$(DESTDIR)$(bindir)'
+	$(MKDIR_P) '$(DESTDIR)$(mandir)/man1'
+	$(INSTALL_DATA) $(srcdir)/gateway/activity-gateway.1 '$(DESTDIR)$(mandir)/man1'
 uninstall-gateway:
-	rm -f '$(DESTDIR)$(bindir)/activity-gateway'
+	rm -f '$(DESTDIR)$(bindir)/activity-gateway' '$(DESTDIR)$(mandir)/man1/activity-gateway.1'
 clean-gateway:
 	@$(GATEWAY) --no-print-directory clean
 ifeq ($(shell $(MAKE) -s --no-print-directory -C $(srcdir)/gateway libraries >/dev/null 2>&1 && echo yes),yes)

@@ -212,7 +212,8 @@ take(int client, const struct sockaddr *from)
 	map_put(addresses, (const char *) address.bytes, 16, (void *) have);
 	peer = http_serve(client, &address, tls_is_on());
 	/* It is answered 429, which costs a little; far too many are just closed. */
-	if (have > options.max_connections_per_address)
+	if (have > options.max_connections_per_address &&
+		!address_is_in(&address, options.trusted_proxy))
 	{
 		metrics.connections_refused++;
 		peer->over_limit = true;

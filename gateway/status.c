@@ -10,6 +10,7 @@
 #include "answer.h"
 #include "database.h"
 #include "listen.h"
+#include "listener.h"
 #include "metrics.h"
 #include "option.h"
 #include "organization.h"
@@ -28,6 +29,8 @@ status_health(Http *http)
 
 	buffer_text(&body, "{\"status\":");
 	buffer_json(&body, why ? why : "ok");
+	buffer_text(&body, ",\"url\":");
+	buffer_json(&body, options.public_url ? options.public_url : listener_url());
 	buffer_printf(&body, ",\"database\":%s,\"listening\":%s,\"version\":\"%s\"}\n",
 				  database_is_up() ? "true" : "false", listen_is_up() ? "true" : "false",
 				  GATEWAY_VERSION);

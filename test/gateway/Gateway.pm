@@ -45,6 +45,7 @@ sub poll_until
 }
 
 # A server with an organization `org` of the members ann and bob, and the role gateway.
+# The settings are lines of postgresql.conf.
 sub gateway_node
 {
 	my ($name, @settings) = @_;

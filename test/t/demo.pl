@@ -25,7 +25,7 @@ foreach my $time ('first', 'second')
 		'Member role changed to admin',
 		'Refunded 8.5 credits for small-1',
 		'"description": "Subscription upgraded from premium to enterprise"',
-		'"position": ', '"globex" may not use "feed"',
+		'The client was told: ', 'A webhook arrived, signed invitation.', '"position": ', '"globex" may not use "feed"',
 		'DELETE is not possible')
 	{
 		like($output, qr/\Q$line\E/, "the $time demo shows: $line");
@@ -34,11 +34,14 @@ foreach my $time ('first', 'second')
 
 my ($pid) = slurp_file("$folder/server/data/postmaster.pid") =~ /^(\d+)/;
 ok(runs($pid), 'the server goes on running');
+my %program = map { $_ => slurp_file("$folder/$_.pid") + 0 } 'gateway', 'receiver';
+ok(runs($program{$_}), "the $_ goes on running") foreach sort keys %program;
 
 # A server that somebody else ended is no reason not to clean up.
 kill 'KILL', $pid;
 PostgreSQL::Test::Utils::system_log('true') until !runs($pid);
 command_ok([ 'scripts/demo', 'stop' ], 'the demo can be stopped when its server is gone');
+ok(!runs($program{$_}), "the $_ is gone, too") foreach sort keys %program;
 ok(!-e $folder, 'which removes its folder');
 ok(IPC::Run::run([ 'scripts/demo', '-i' ], '<', \'', '>', \my $again, '2>', \my $said), 'it starts again');
 ($pid) = slurp_file("$folder/server/data/postmaster.pid") =~ /^(\d+)/;
