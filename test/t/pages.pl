@@ -97,6 +97,18 @@ foreach my $page ('README.md', 'docs/tutorial.md')
 	check_page($node, $page);
 }
 
+# The questions of an auditor, with what they are to be set to.
+my $audit = slurp_file('docs/audit.md');
+my ($set) = $audit =~ /^```\n(\\set .*?)^```$/ms;
+my @questions = $audit =~ /^-- (\d+) /mg;
+is_deeply(\@questions, [ 1 .. 20 ], 'docs/audit.md has twenty questions');
+foreach my $block (grep { $_->[0] eq 'sql' } blocks('docs/audit.md'))
+{
+	my ($status, undef, $error) = $node->psql('tutorial', $set . "SET client_min_messages = error;
+		SELECT activity.set_tier(:'org', 'enterprise');\n" . $block->[1]);
+	is($status, 0, "docs/audit.md:$block->[2] runs") or diag($error);
+}
+
 my $reference = slurp_file('docs/reference.md');
 foreach my $public (split /\n/, $node->safe_psql('readme', <<'SQL'))
 SELECT 'activity.' || p.proname || '(' || a.arguments || ')'
