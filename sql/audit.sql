@@ -10,8 +10,9 @@ LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'act_lowest_id';
 COMMENT ON FUNCTION _activity.lowest_id(timestamptz) IS
 	'an id that no event of that time or later is before; errors: 22008 before 1970 or after the year 10889';
 
--- A page of one partition. Where a person is asked for, the indexes that begin with
--- the hash have the rows together. Else the newest of each organization tells which
+-- A page of one partition. Where a person is asked for, the index that begins with
+-- the hash has the entries together, with all that is needed to choose the newest of
+-- them; only of these the rows are read, and more if some are not the person's. Else the newest of each organization tells which
 -- of them can be on the page at all, and only of those more is read.
 CREATE FUNCTION _activity.audit_part(part regclass, codes integer[], actor text, subject text, on_behalf_of text,
 	search text, low uuid, high uuid, ascending boolean, page_size integer)
@@ -23,6 +24,12 @@ AS $$
 DECLARE
 	direction constant text := CASE WHEN ascending THEN 'ASC' ELSE 'DESC' END;
 	condition text := 'e.id > $1 AND e.id < $2';
+	its text; -- the person's entries in the index
+	batch integer := page_size + 10; -- a few may be somebody else's, of the same hash
+	organizations integer[];
+	ids uuid[];
+	rows integer;
+	found integer := 0;
 BEGIN
 	IF codes IS NOT NULL THEN
 		condition := condition || ' AND e.type = ANY ($3)';
@@ -41,14 +48,35 @@ BEGIN
 		condition := condition || ' AND (strpos(lower(e.description), lower($7)) > 0 OR strpos(lower(e.actor_name), lower($7)) > 0)';
 	END IF;
 	IF num_nonnulls(actor, subject, on_behalf_of) > 0 THEN
-		RETURN QUERY EXECUTE format('SELECT e.* FROM ONLY %s e WHERE %s ORDER BY e.id %s LIMIT $8', part, condition, direction)
-		USING low, high, codes, actor, subject, on_behalf_of, search, page_size;
+		its := CASE WHEN actor IS NOT NULL THEN 'e.actor_hash = _activity.event_hash($4)'
+			WHEN subject IS NOT NULL THEN 'e.subject_hash IN (_activity.event_hash($4), _activity.event_hash(substr($4, strpos($4, '':'') + 1)))'
+			ELSE 'e.on_behalf_of_hash IS NOT NULL AND e.on_behalf_of_hash = _activity.event_hash($4)' END;
+		LOOP
+			EXECUTE format('SELECT array_agg(i.organization), array_agg(i.id) FROM (
+				SELECT e.organization, e.id FROM ONLY %s e WHERE e.id > $1 AND e.id < $2 AND %s ORDER BY e.id %s LIMIT $3) i', part, its, direction)
+			INTO organizations, ids USING low, high, batch, coalesce(actor, subject, on_behalf_of);
+			EXIT WHEN ids IS NULL;
+			RETURN QUERY EXECUTE format('SELECT e.* FROM unnest($8, $9) i (organization, id)
+				JOIN ONLY %s e ON e.organization = i.organization AND e.id = i.id WHERE %s', part, condition)
+			USING low, high, codes, actor, subject, on_behalf_of, search, organizations, ids;
+			GET DIAGNOSTICS rows = ROW_COUNT;
+			found := found + rows;
+			EXIT WHEN found >= page_size OR cardinality(ids) < batch;
+			IF ascending THEN low := ids[batch]; ELSE high := ids[batch]; END IF;
+			batch := least(batch * 4, 100000);
+		END LOOP;
 	ELSE
-		RETURN QUERY EXECUTE format('SELECT its.* FROM (
+		-- No row beyond the last of so many first ones can be on the page.
+		RETURN QUERY EXECUTE format('WITH o AS MATERIALIZED (
 				SELECT o.key, (SELECT e.id FROM ONLY %1$s e WHERE e.organization = o.key AND %2$s ORDER BY e.id %3$s LIMIT 1) AS first
-				FROM (SELECT DISTINCT key FROM _activity.organization) o ORDER BY first %3$s NULLS LAST LIMIT $8) o
-			CROSS JOIN LATERAL (SELECT e.* FROM ONLY %1$s e WHERE e.organization = o.key AND %2$s ORDER BY e.id %3$s LIMIT $8) its
-			WHERE o.first IS NOT NULL ORDER BY its.id %3$s LIMIT $8', part, condition, direction)
+				FROM (SELECT DISTINCT key FROM _activity.organization) o ORDER BY first %3$s NULLS LAST LIMIT $8),
+			edge AS MATERIALIZED (
+				SELECT coalesce((SELECT o.first FROM o OFFSET $8 - 1), %4$s) AS id)
+			SELECT its.* FROM o CROSS JOIN edge
+			CROSS JOIN LATERAL (SELECT e.* FROM ONLY %1$s e WHERE e.organization = o.key AND %2$s AND e.id %5$s edge.id
+				ORDER BY e.id %3$s LIMIT $8) its
+			WHERE o.first IS NOT NULL ORDER BY its.id %3$s LIMIT $8', part, condition, direction,
+			CASE WHEN ascending THEN '$2' ELSE '$1' END, CASE WHEN ascending THEN '<=' ELSE '>=' END)
 		USING low, high, codes, actor, subject, on_behalf_of, search, page_size;
 	END IF;
 END

@@ -6,6 +6,10 @@
  * What is not there may be in the default partition, which has what came before
  * its month was made.  The snapshot is older than our list of partitions: had a
  * row been moved in between, the snapshot would still show it where it was.
+ *
+ * Who reads a stream asks for the ids of one organization in an order that is
+ * nearly theirs.  So after two ascending ids the scan goes on from there, entry by
+ * entry, and descends into the index again only if the next id is far off.
  */
 #include "activity.h"
 
@@ -34,7 +38,15 @@ typedef struct Part
 	Relation	index;
 	IndexScanDesc scan;
 	TupleTableSlot *slot;
+	int32		organization;	/* of the last probe; 0: there was none */
+	pg_uuid_t	last;			/* its id */
+	pg_uuid_t	from;			/* where the scan begins, which points here */
+	bool		running;		/* the scan goes on from that id */
+	bool		there;			/* and slot has its next row */
 } Part;
+
+/* Entries that are passed over before the index is descended into again. */
+#define PASS_MOST 16
 
 struct ActLookup
 {
@@ -49,6 +61,8 @@ static TimestampTz bound_time(PartitionBoundInfo bounds, int i);
 static void open_part(ActLookup *lookup, Part *part);
 static bool probe(ActLookup *lookup, Part *part, int32 organization,
 				  const pg_uuid_t *id);
+static bool pass(Part *part, const pg_uuid_t *id, bool *found);
+static int	compare(const pg_uuid_t *a, const pg_uuid_t *b);
 
 ActLookup *
 act_lookup_open(Snapshot snapshot)
@@ -148,6 +162,7 @@ act_lookup_all(ActLookup *lookup, int32 organization, ActVisit visit,
 		IndexScanDesc scan;
 
 		open_part(lookup, part);
+		part->running = false;	/* the slot is ours now */
 		scan = act_compat_index_beginscan(part->rel, part->index,
 										  lookup->snapshot, 1);
 		index_rescan(scan, &key, 1, NULL, 0);
@@ -205,12 +220,56 @@ static bool
 probe(ActLookup *lookup, Part *part, int32 organization, const pg_uuid_t *id)
 {
 	ScanKeyData keys[2];
+	bool		ascending = part->organization == organization &&
+		compare(&part->last, id) < 0;
+	bool		found;
 
 	open_part(lookup, part);
+	part->organization = organization;
+	part->last = *id;
+	if (ascending && part->running && pass(part, id, &found))
+		return found;
+	part->running = ascending;
+	part->from = *id;
 	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT4EQ,
 				Int32GetDatum(organization));
-	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_UUID_EQ,
-				UUIDPGetDatum(id));
+	ScanKeyInit(&keys[1], 2,
+				ascending ? BTGreaterEqualStrategyNumber : BTEqualStrategyNumber,
+				ascending ? F_UUID_GE : F_UUID_EQ, UUIDPGetDatum(&part->from));
 	index_rescan(part->scan, keys, 2, NULL, 0);
-	return index_getnext_slot(part->scan, ForwardScanDirection, part->slot);
+	part->there = index_getnext_slot(part->scan, ForwardScanDirection, part->slot);
+	if (!ascending)
+		return part->there;
+	return pass(part, id, &found) && found;
+}
+
+/* Goes on to the id, or to where it would be; false if that is far off. */
+static bool
+pass(Part *part, const pg_uuid_t *id, bool *found)
+{
+	*found = false;
+	for (int i = 0; part->there; i++)
+	{
+		bool		isnull;
+		Datum		here;
+		int			order;
+
+		Assert(!TTS_EMPTY(part->slot));
+		here = slot_getattr(part->slot, ACT_EVENT_ID, &isnull);
+		order = compare(DatumGetUUIDP(here), id);
+		*found = order == 0;
+		if (order >= 0)
+			return true;
+		if (i == PASS_MOST)
+			return false;
+		part->there = index_getnext_slot(part->scan, ForwardScanDirection,
+										 part->slot);
+	}
+	return true;
+}
+
+static int
+compare(const pg_uuid_t *a, const pg_uuid_t *b)
+{
+	return memcmp(a, b, UUID_LEN);
 }
