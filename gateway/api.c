@@ -50,7 +50,7 @@ headers_json(Http *http)
 {
 	Buffer		json = {0};
 	const char *at = http->headers.data;
-	const char *end = at + http->whole;
+	const char *end = http->whole > 0 ? at + http->whole : at;
 
 	buffer_text(&json, "{");
 	for (const char *value; at < end; at = value + strlen(value) + 1)

@@ -257,7 +257,7 @@ const char *
 http_header(const Http *http, const char *name)
 {
 	const char *at = http->headers.data;
-	const char *end = at + http->whole;
+	const char *end = http->whole > 0 ? at + http->whole : at;
 
 	while (at < end)
 	{
@@ -274,7 +274,7 @@ int
 http_header_count(const Http *http, const char *name)
 {
 	const char *at = http->headers.data;
-	const char *end = at + http->whole;
+	const char *end = http->whole > 0 ? at + http->whole : at;
 	int			found = 0;
 
 	while (at < end)
@@ -290,7 +290,7 @@ void
 http_header_all(const Http *http, const char *name, Buffer *joined)
 {
 	const char *at = http->headers.data;
-	const char *end = at + http->whole;
+	const char *end = http->whole > 0 ? at + http->whole : at;
 
 	while (at < end)
 	{

@@ -61,7 +61,7 @@ endpoint($_->[0], $_->[1]) foreach
   [ 410 => "http://localhost:$http/410/x" ], [ 503 => "http://localhost:$http/503/x" ],
   ( map { [ $_ => "http://localhost:$http/$_/x" ] } qw(redirect large dirty silent endless headers drip reset hangup cut garbage) ),
   [ closed => 'http://localhost:1/x' ], [ no_tls => "https://localhost:$garbage/x" ],
-  [ name => 'https://no-such-name.invalid/x' ];
+  [ name => 'https://no-such-name-of-a-host.net/x' ];
 my $gateway = Gateway->start($node, '--webhook-ca', "$dir/cert", '--webhook-allow', '127.0.0.0/8', '--webhook-allow', '::1',
 	'--webhook-timeout', 3);
 my $id = send_one();
@@ -110,7 +110,7 @@ sql("SELECT activity.delete_webhook('$endpoint{silent}')");
 
 # While the database is away nothing is lost.
 {
-	my $client = $gateway->websocket(secret => $gateway->secret('ann'), subscribe => { cursor => 'now' });
+	my $client = $gateway->websocket(secret => $gateway->secret('ann'), subscribe => { cursor => 'now', types => ['credit.*'] });
 	$client->until_op('live');
 	$node->restart;
 	send_one() foreach 1 .. 5;
