@@ -121,6 +121,9 @@ PG_CFLAGS = -fvisibility=hidden \
 # where a build outside the tree puts the generated headers.
 PG_CPPFLAGS = -I$(srcdir)/src -Isrc
 
+# As pgcrypto, which the extension needs anyway.
+SHLIB_LINK = -lcrypto
+
 # The tests, in their order. pg_regress 15 looks into sql/ before test/sql/, so a
 # test must not be named like a part of the install script.
 REGRESS = \
