@@ -10,7 +10,7 @@
 #include "metrics.h"
 
 #define QUERY_TIME 45000		/* then the connection is given up */
-#define CROWD 5000
+#define CROWD 30000
 #define LOG_INTERVAL 5000
 
 struct Query

@@ -12,6 +12,7 @@
 #include "listener.h"
 #include "log.h"
 #include "loop.h"
+#include "metrics.h"
 #include "option.h"
 #include "organization.h"
 #include "peer.h"
@@ -146,11 +147,27 @@ open_all(void)
 		fail(why, 1);
 }
 
+/* After many clients have come at once, or have left. */
+static void
+trim_memory(void)
+{
+	static size_t most_peers = 0;
+	static int64_t queries = 0;
+	bool		was_busy = metrics.queries - queries > 1000;
+
+	if (peers_count() < most_peers / 2 || (was_busy && database_queue() == 0))
+	{
+		malloc_trim(0);
+		most_peers = peers_count();
+	}
+	most_peers = Max(most_peers, peers_count());
+	if (!was_busy || database_queue() == 0)
+		queries = metrics.queries;
+}
+
 static void
 tick(void *arg)
 {
-	static size_t most = 0;
-
 	peers_tick();
 	filters_tick();
 	organizations_tick();
@@ -158,13 +175,7 @@ tick(void *arg)
 	if (!options.no_webhooks)
 		webhook_tick();
 
-	/* After many clients have left. */
-	if (peers_count() < most / 2)
-	{
-		malloc_trim(0);
-		most = peers_count();
-	}
-	most = Max(most, peers_count());
+	trim_memory();
 	if (drain_until == 0)
 		return;
 	if ((peers_count() == 0 && webhook_in_flight() == 0) || loop_now() >= drain_until)

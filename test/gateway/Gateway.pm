@@ -148,6 +148,13 @@ sub connect
 	return $socket;
 }
 
+# Bytes that TLS has decrypted, which select does not see.
+sub pending
+{
+	my ($socket) = @_;
+	return $socket->can('pending') && $socket->pending;
+}
+
 # Everything that comes until the other side ends, the pattern matches, or so many
 # bytes are there.
 sub read_until
@@ -159,7 +166,7 @@ sub read_until
 	{
 		return $data if defined $pattern && (ref $pattern ? $data =~ $pattern : length $data >= $pattern);
 		my $left = $until - time;
-		return $data . ($limit ? '' : '<timeout>') if $left <= 0 || !$select->can_read($left);
+		return $data . ($limit ? '' : '<timeout>') if $left <= 0 || !(pending($socket) || $select->can_read($left));
 		my $read = sysread $socket, $data, 65536, length $data;
 		return $data unless $read;
 	}
@@ -318,7 +325,7 @@ sub next_frame
 			}
 		}
 		my $left = $until - time;
-		return if $left <= 0 || !$select->can_read($left);
+		return if $left <= 0 || !(Gateway::pending($self->{socket}) || $select->can_read($left));
 		my $read = sysread $self->{socket}, $self->{buffer}, 65536, length $self->{buffer};
 		if (!$read)
 		{

@@ -6,6 +6,7 @@ use FindBin;
 use lib "$FindBin::RealBin/../gateway";
 use File::Temp;
 use Gateway;
+use IO::Select;
 use IO::Socket::SSL ();
 use JSON::PP;
 use PostgreSQL::Test::Utils;
@@ -237,6 +238,22 @@ loses('a tier that is lowered', 'eve', "SELECT activity.set_tier('other', 'premi
 	poll_until('they are gone', sub { ($gateway->metric('connections') // 99) <= 3 });
 	cmp_ok($gateway->metric('heap_bytes') - $before, '<', 500_000, 'connections that came and went cost nothing');
 }
+# A flood of pings is answered no faster than the answers are read.
+{
+	my $before = $gateway->metric('heap_bytes');
+	my $client = $gateway->websocket(secret => $secret);
+	$client->{socket}->blocking(0);
+	my $flood = $ws->frame(9, 'x' x 125) x 500;
+	my ($sent, $until) = (0, time + 2);
+	while (time < $until)
+	{
+		my $n = syswrite $client->{socket}, $flood;
+		$sent += $n // 0;
+		last if !$n && !IO::Select->new($client->{socket})->can_write(0.5);
+	}
+	cmp_ok($gateway->metric('heap_bytes') - $before, '<', 1_000_000, "a flood of pings ($sent bytes) waits with its sender");
+	is($gateway->websocket(secret => $secret)->{status}, 101, 'and holds up nobody');
+}
 is($gateway->stop, 0, 'it stops');
 is($gateway->log =~ /Sanitizer|runtime error/ ? $gateway->log : '', '', 'and the sanitizers have found nothing');
 
@@ -302,6 +319,19 @@ $gateway = Gateway->start($node, '--heartbeat', 1, '--pong-time', 2);
 	poll_until('it reads again', sub { $tls->log =~ /event=reload state=done/ });
 	is($open->()->peer_certificate('commonName'), 'second', 'a new certificate after SIGHUP');
 	like($ask->($old), qr/^HTTP\/1.1 200/, 'who was there stays');
+	# Much of it, to one who reads late: nothing is lost or torn.
+	my $slow = $tls->websocket(secret => $secret, socket => $open->());
+	is($slow->{status}, 101, 'a WebSocket over TLS');
+	$slow->subscribe(cursor => 'now');
+	$slow->until_op('live');
+	my $quick = $tls->websocket(secret => $secret, socket => $open->(), subscribe => { cursor => 'now' });
+	sql(q{SELECT count(activity.record('org', 'credit.charge', jsonb_build_object('amount', n, 'note', repeat('x', 4000)))) FROM generate_series(1, 2000) n});
+	foreach my $client ($quick, $slow)
+	{
+		my @positions = map { ($client->until_op('event', 10))[-1]{position} // 0 } 1 .. 2000;
+		is(scalar(grep { $positions[$_] != $positions[0] + $_ } 0 .. $#positions), 0, 'every event, in order');
+	}
+	$ask->($open->()) foreach 1 .. 20;
 	my $plain = $tls->raw("GET / HTTP/1.1\r\n\r\n", undef, 3);
 	unlike($plain, qr/HTTP/, 'no plain HTTP there');
 	is($tls->stop, 0, 'it stops');

@@ -176,4 +176,32 @@ sql("SELECT activity.delete_webhook('$endpoint{silent}')");
 	like(outcome('drip')->[1], qr/^timeout: /, 'and has reported before');
 }
 $receiver->kill_kill;
+
+# HTTP/2, where it is offered.
+{
+	my $two = IPC::Run::start([ 'node', '-e', q{
+		const fs = require('node:fs'), dir = process.argv[1];
+		const server = require('node:http2').createSecureServer({ key: fs.readFileSync(dir + '/key'), cert: fs.readFileSync(dir + '/cert') });
+		server.on('stream', (stream, fields) => {
+			let body = '';
+			stream.on('data', (d) => body += d).on('end', () => {
+				fs.appendFileSync(dir + '/log2', JSON.stringify(JSON.parse(body).data.id) + '\n');
+				stream.respond({ ':status': 200 }); stream.end('two');
+			});
+		});
+		server.listen(0, '127.0.0.1', () => { fs.writeFileSync(dir + '/port.new', String(server.address().port)); fs.renameSync(dir + '/port.new', dir + '/port2'); });
+	}, "$dir" ], '<', \'');
+	my $port = poll_until('it listens', sub { -e "$dir/port2" && slurp_file("$dir/port2") });
+	sql('SELECT activity.delete_webhook(endpoint_id) FROM activity.webhook_endpoints');
+	endpoint('two', "https://localhost:$port/two");
+	$gateway = Gateway->start($node, '--webhook-ca', "$dir/cert", '--webhook-allow', '127.0.0.0/8', '--webhook-allow', '::1');
+	my @sent = map { send_one() } 1 .. 30;
+	poll_until('they are sent', sub { -e "$dir/log2" && (() = slurp_file("$dir/log2") =~ /\n/g) == 30 });
+	my @received = slurp_file("$dir/log2") =~ /"(.*?)"/g;
+	is(join(' ', sort @received), join(' ', sort @sent), 'HTTP/2: each is sent once');
+	is(outcome('two')->[2], 'two', 'and answered');
+	is($gateway->stop, 0, 'it stops');
+	is($gateway->log =~ /Sanitizer|runtime error/ ? $gateway->log : '', '', 'and the sanitizers have found nothing');
+	$two->kill_kill;
+}
 done_testing();
