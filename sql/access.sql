@@ -64,6 +64,17 @@ BEGIN ATOMIC
 	('administer', 'function', 'connection_guide'),
 	('administer', 'relation', 'connections'),
 
+	('administer', 'function', 'create_consumer'),
+	('administer', 'function', 'drop_consumer'),
+	('administer', 'function', 'poll'),
+	('administer', 'function', 'ack'),
+	('administer', 'function', 'park'),
+	('administer', 'function', 'unpark'),
+	('administer', 'function', 'seek'),
+	('administer', 'relation', 'consumers'),
+	('administer', 'relation', 'parked'),
+	('administer', 'helper', 'consumer_lags'),
+
 	('serve', 'function', 'serve_authenticate'),
 	('serve', 'function', 'serve_filter'),
 	('serve', 'function', 'serve_replay'),

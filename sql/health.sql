@@ -43,7 +43,8 @@ SELECT
 		WHERE inhparent = '_activity.stream'::pg_catalog.regclass) AS stream_segments,
 	coalesce((SELECT sum(changes) FROM _activity.gap), 0)::bigint AS tracking_gaps,
 	broken.problems,
-	(SELECT count(*) FROM _activity.set_aside) AS set_aside
+	(SELECT count(*) FROM _activity.set_aside) AS set_aside,
+	coalesce(threatened.consumers, '{}') AS threatened_consumers
 FROM (SELECT coalesce(bool_or(stops), false) AS stop,
 		coalesce(array_agg(problem ORDER BY problem), '{}') AS problems
 	FROM _activity.problem) broken
@@ -52,6 +53,11 @@ LEFT JOIN LATERAL (
 	-- before the call.
 	SELECT * FROM _activity.backlog(1000000) WHERE NOT broken.stop OFFSET 0) backlog ON true
 LEFT JOIN _activity.worker_status() worker ON true
+LEFT JOIN LATERAL (
+	SELECT array_agg(format('consumer "%s" in organization "%s": retention removes its next event on %s',
+		t.name, t.organization, t.lost_at::date) ORDER BY t.lost_at) AS consumers
+	FROM _activity.consumer_threat t
+	WHERE broken.problems = '{}' OFFSET 0) threatened ON true
 LEFT JOIN LATERAL (
 	-- Who has recorded and not ended holds this lock; prepared ones have no pid.
 	SELECT l.pid, coalesce(a.xact_start, p.prepared) AS since
@@ -76,4 +82,4 @@ LEFT JOIN LATERAL (
 	  AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
 	LIMIT 1) publisher ON true;
 COMMENT ON VIEW activity.health IS
-	'how publishing is doing: the worker of this database (publishing, failing, waiting for the extension, starting, stopped, or none), how many committed events have no position yet and since when (null: not known, because of problems), what went wrong last, the oldest transaction that has recorded and not ended (its events come when it ends; no pid: a prepared one), who is publishing at this moment, as whom, since when and in which state (nobody else can meanwhile; role, time and state need pg_read_all_stats), the sizes of things, and what is wrong with the tables themselves (problems, empty when nothing is), and how much failed by itself and is set aside (the view set_aside)';
+	'how publishing is doing: the worker of this database (publishing, failing, waiting for the extension, starting, stopped, or none), how many committed events have no position yet and since when (null: not known, because of problems), what went wrong last, the oldest transaction that has recorded and not ended (its events come when it ends; no pid: a prepared one), who is publishing at this moment, as whom, since when and in which state (nobody else can meanwhile; role, time and state need pg_read_all_stats), the sizes of things, and what is wrong with the tables themselves (problems, empty when nothing is), and how much failed by itself and is set aside (the view set_aside), and which consumers retention is about to pass or has passed (threatened_consumers)';

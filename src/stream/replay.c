@@ -25,6 +25,7 @@
 #include "track/member.h"
 #include "event/organization.h"
 #include "stream/publisher.h"
+#include "stream/reading.h"
 #include "stream/right.h"
 #include "stream/stream.h"
 #include "track/tier.h"
@@ -48,30 +49,16 @@ PG_FUNCTION_INFO_V1(act_stream_head);
 /* position and cursor come before the columns of activity.entry. */
 #define COLUMNS (2 + ACT_ENTRY_COLUMNS)
 
-/* One call's reading: all of it with one snapshot. */
-typedef struct Reading
-{
-	int32		organization;
-	ActStreamReader *stream;
-	ActLookup  *lookup;
-} Reading;
-
 static int32 admit(FunctionCallInfo fcinfo, int viewer_arg);
-static void publish_if_idle(FunctionCallInfo fcinfo);
-static void begin_reading(Reading *reading, int32 organization);
-static void end_reading(Reading *reading);
-static int64 oldest_kept(Reading *reading, int64 head);
-static int64 start_of(Reading *reading, const char *cursor);
-static void check_cursor(Reading *reading, const char *cursor, int32 epoch,
+static void check_cursor(ActReading *reading, const char *cursor, int32 epoch,
 						 int64 position);
-static void check_ahead(Reading *reading, const char *cursor, int32 epoch,
+static void check_ahead(ActReading *reading, const char *cursor, int32 epoch,
 						int64 head);
-static bool is_next_there(Reading *reading, int64 position);
+static bool is_next_there(ActReading *reading, int64 position);
 static void refuse_forked(const char *cursor);
 static void refuse_expired(const char *cursor, int64 earliest);
 static bool is_known(ActStreamReader *stream, int32 epoch);
-static bool takes(const ActFeedFilter *filter, int32 type);
-static void send(Reading *reading, ReturnSetInfo *result,
+static void send(ActReading *reading, ReturnSetInfo *result,
 				 const ActStreamRow *at, TupleTableSlot *event);
 
 PGDLLEXPORT Datum
@@ -79,7 +66,7 @@ act_replay(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	ActFeedFilter *filter;
-	Reading		reading;
+	ActReading	reading;
 	ActStreamRow at;
 	int64		looked = 0;
 	int			sent = 0;
@@ -96,11 +83,11 @@ act_replay(PG_FUNCTION_ARGS)
 				 errmsg("max_events must be between 1 and %d", MAX_EVENTS_MOST)));
 	if (!PG_ARGISNULL(EVENT_TYPES))
 		act_feed_filter_types(filter, PG_GETARG_ARRAYTYPE_P(EVENT_TYPES));
-	publish_if_idle(fcinfo);
+	act_reading_publish(fcinfo);
 
-	begin_reading(&reading, filter->organization);
+	act_reading_begin(&reading, filter->organization);
 	act_stream_seek(reading.stream, reading.organization,
-					start_of(&reading, PG_ARGISNULL(CURSOR) ? NULL :
+					act_reading_start(&reading, PG_ARGISNULL(CURSOR) ? NULL :
 							 text_to_cstring(PG_GETARG_TEXT_PP(CURSOR))));
 	scratch = AllocSetContextCreate(CurrentMemoryContext, "activity replay",
 									ALLOCSET_DEFAULT_SIZES);
@@ -116,7 +103,7 @@ act_replay(PG_FUNCTION_ARGS)
 		behind = true;
 		/* What retention has dropped out of the middle is an old import. */
 		if (event != NULL && !filter->impossible &&
-			takes(filter, DatumGetInt32(slot_getattr(event, ACT_EVENT_TYPE,
+			act_reading_takes(filter, DatumGetInt32(slot_getattr(event, ACT_EVENT_TYPE,
 													 &isnull))))
 		{
 			send(&reading, result, &at, event);
@@ -129,7 +116,7 @@ act_replay(PG_FUNCTION_ARGS)
 	/* What was looked at and not sent need not be looked at again. */
 	if (behind)
 		send(&reading, result, &at, NULL);
-	end_reading(&reading);
+	act_reading_end(&reading);
 	return (Datum) 0;
 }
 
@@ -140,7 +127,7 @@ act_stream_head(PG_FUNCTION_ARGS)
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	Datum		values[3];
 	bool		nulls[3] = {0};
-	Reading		reading;
+	ActReading	reading;
 	ActStreamRow newest;
 	int			count;
 	const ActSegment *segments;
@@ -148,8 +135,8 @@ act_stream_head(PG_FUNCTION_ARGS)
 
 	InitMaterializedSRF(fcinfo, 0);
 	reading.organization = admit(fcinfo, -1);
-	publish_if_idle(fcinfo);
-	begin_reading(&reading, reading.organization);
+	act_reading_publish(fcinfo);
+	act_reading_begin(&reading, reading.organization);
 	segments = act_stream_segments(reading.stream, &count);
 	if (act_stream_newest(reading.stream, reading.organization, &newest))
 		epoch = act_stream_segment(reading.stream, newest.segment)->epoch;
@@ -160,9 +147,9 @@ act_stream_head(PG_FUNCTION_ARGS)
 	}
 	values[0] = CStringGetTextDatum(act_stream_cursor(epoch, newest.position));
 	values[1] = Int64GetDatum(newest.position);
-	values[2] = Int64GetDatum(oldest_kept(&reading, newest.position));
+	values[2] = Int64GetDatum(act_reading_oldest(&reading, newest.position));
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
-	end_reading(&reading);
+	act_reading_end(&reading);
 	return (Datum) 0;
 }
 
@@ -190,8 +177,8 @@ admit(FunctionCallInfo fcinfo, int viewer_arg)
  * Where no worker does it, a reader who may publish does, as long as there is
  * something, the transaction may write, and it ends with this statement.
  */
-static void
-publish_if_idle(FunctionCallInfo fcinfo)
+void
+act_reading_publish(FunctionCallInfo fcinfo)
 {
 	bool		more = true;
 
@@ -206,8 +193,8 @@ publish_if_idle(FunctionCallInfo fcinfo)
  * With a snapshot of now, also in REPEATABLE READ: an older one would show
  * the positions that this transaction gave, but not their events.
  */
-static void
-begin_reading(Reading *reading, int32 organization)
+void
+act_reading_begin(ActReading *reading, int32 organization)
 {
 	PushActiveSnapshot(GetLatestSnapshot());
 	act_right_hide_own(GetActiveSnapshot());
@@ -216,8 +203,8 @@ begin_reading(Reading *reading, int32 organization)
 	reading->lookup = act_lookup_open(GetActiveSnapshot());
 }
 
-static void
-end_reading(Reading *reading)
+void
+act_reading_end(ActReading *reading)
 {
 	act_lookup_close(reading->lookup);
 	act_stream_close(reading->stream);
@@ -229,8 +216,8 @@ end_reading(Reading *reading)
  * stream is dropped by whole segments and events by months, so at its start
  * there can be some that have gone before their segment.
  */
-static int64
-oldest_kept(Reading *reading, int64 head)
+int64
+act_reading_oldest(ActReading *reading, int64 head)
 {
 	ActStreamRow at;
 	int64		after = 0;
@@ -248,21 +235,21 @@ oldest_kept(Reading *reading, int64 head)
 }
 
 /* The position after which to read. */
-static int64
-start_of(Reading *reading, const char *cursor)
+int64
+act_reading_start(ActReading *reading, const char *cursor)
 {
 	int32		epoch;
 	int64		position;
 
 	if (cursor == NULL)
-		return oldest_kept(reading, 0) - 1;
+		return act_reading_oldest(reading, 0) - 1;
 	act_stream_parse_cursor(cursor, &epoch, &position);
 	check_cursor(reading, cursor, epoch, position);
 	return position;
 }
 
 static void
-check_cursor(Reading *reading, const char *cursor, int32 epoch,
+check_cursor(ActReading *reading, const char *cursor, int32 epoch,
 			 int64 position)
 {
 	ActStreamRow newest = {0};
@@ -282,7 +269,7 @@ check_cursor(Reading *reading, const char *cursor, int32 epoch,
 	if (position > 0)
 	{
 		if (!act_stream_at(reading->stream, reading->organization, position, &at))
-			refuse_expired(cursor, oldest_kept(reading, newest.position));
+			refuse_expired(cursor, act_reading_oldest(reading, newest.position));
 		if (act_stream_segment(reading->stream, at.segment)->epoch != epoch)
 			refuse_forked(cursor);
 	}
@@ -290,14 +277,14 @@ check_cursor(Reading *reading, const char *cursor, int32 epoch,
 	/* The next event must be there, or else it was missed. */
 	if (position == newest.position || is_next_there(reading, position))
 		return;
-	earliest = oldest_kept(reading, newest.position);
+	earliest = act_reading_oldest(reading, newest.position);
 	if (position + 1 < earliest)
 		refuse_expired(cursor, earliest);
 }
 
 /* For a cursor that is ahead of the head; returns if that may be right. */
 static void
-check_ahead(Reading *reading, const char *cursor, int32 epoch, int64 head)
+check_ahead(ActReading *reading, const char *cursor, int32 epoch, int64 head)
 {
 	int			count;
 	const ActSegment *segments = act_stream_segments(reading->stream, &count);
@@ -314,7 +301,7 @@ check_ahead(Reading *reading, const char *cursor, int32 epoch, int64 head)
 }
 
 static bool
-is_next_there(Reading *reading, int64 position)
+is_next_there(ActReading *reading, int64 position)
 {
 	ActStreamRow next;
 
@@ -357,8 +344,8 @@ is_known(ActStreamReader *stream, int32 epoch)
 	return false;
 }
 
-static bool
-takes(const ActFeedFilter *filter, int32 type)
+bool
+act_reading_takes(const ActFeedFilter *filter, int32 type)
 {
 	for (int i = 0; i < filter->types.count; i++)
 		if (filter->types.list[i] == type)
@@ -368,7 +355,7 @@ takes(const ActFeedFilter *filter, int32 type)
 
 /* A row of the result; without an event it only moves the cursor. */
 static void
-send(Reading *reading, ReturnSetInfo *result, const ActStreamRow *at,
+send(ActReading *reading, ReturnSetInfo *result, const ActStreamRow *at,
 	 TupleTableSlot *event)
 {
 	Datum		values[COLUMNS];
