@@ -21,6 +21,7 @@ static int	nasked;
 static Query *query;
 static Client *urgent;			/* asked about as soon as the query is answered: from first to here */
 static Timer *timer;
+static bool soon = false;		/* the timer runs */
 
 static void ask(void);
 
@@ -185,6 +186,7 @@ checks_tick(void)
 static void
 on_timer(void *arg)
 {
+	soon = false;
 	ask();
 }
 
@@ -193,7 +195,9 @@ ask_soon(void)
 {
 	if (timer == NULL)
 		timer = timer_open(on_timer, NULL);
-	timer_set(timer, 100);
+	if (!soon)
+		timer_set(timer, 100);
+	soon = true;
 }
 
 void

@@ -228,10 +228,9 @@ begin(Delivery *delivery)
 	curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, Max(left, 1L));
 	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT, (long) CONNECT_TIME);
 	if (options.webhook_ca)
-	{
 		curl_easy_setopt(easy, CURLOPT_CAINFO, options.webhook_ca);
-		curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
-	}
+	/* Only without a folder libcurl keeps the certificates that it has read. */
+	curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
 	if (curl_multi_add_handle(multi, easy) != CURLM_OK)
 	{
 		delivery->own_failure = true;

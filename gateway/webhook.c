@@ -16,12 +16,13 @@
 #include <jansson.h>
 
 #define CLAIM_MOST 100
-#define CLAIM_PAUSE 20			/* between claims, so that hints don't chase one another */
+#define CLAIM_PAUSE 10			/* between claims, so that hints don't chase one another */
 #define LEASE "60 seconds"
 
 static Timer *timer;
 static bool claiming = false;
 static bool again = false;
+static bool soon = false;		/* the timer runs: hints must not put it off */
 static bool draining = false;
 static int	in_flight = 0;
 
@@ -45,8 +46,11 @@ webhook_look(void)
 		return;
 	if (claiming)
 		again = true;
-	else
+	else if (!soon)
+	{
+		soon = true;
 		timer_set(timer, CLAIM_PAUSE);
+	}
 }
 
 void
@@ -76,6 +80,7 @@ claim(void *arg)
 	char		count[16];
 	const char *parameters[1] = {count};
 
+	soon = false;
 	if (claiming || draining || wanted <= 0 || !database_is_up())
 		return;
 	claiming = true;
