@@ -134,7 +134,7 @@ def servers(*options):
 
 
 def idle(secret):
-    print(f'\n| {CLIENTS} clients that come at the same moment, then idle | memory each | until all have caught up | CPU for that | idle CPU |\n|---|---|---|---|---|')
+    print(f'\n| {CLIENTS} clients that come at the same moment, then idle | private memory each, in use by malloc | until all have caught up | CPU for that | idle CPU |\n|---|---|---|---|---|')
     for make in servers():
         server = make()
         memory, spent, started = rss(server.pid), cpu(server.pid), time.time()
@@ -144,7 +144,10 @@ def idle(secret):
         each = (rss(server.pid) - memory) / CLIENTS
         before = cpu(server.pid)
         time.sleep(10)
-        print(f'| {server.name} | {each / 1024:.2f} kB | {took:.1f} s | {spent:.2f} s | {(cpu(server.pid) - before) * 10:.1f} % |', flush=True)
+        heap = server.get('/metrics') if server.name == 'gateway' else ''
+        heap = [float(line.split()[1]) for line in heap.splitlines() if line.startswith('activity_gateway_heap_bytes ')]
+        used = f', {heap[0] / CLIENTS / 1024:.2f} kB' if heap else ''
+        print(f'| {server.name} | {each / 1024:.2f} kB{used} | {took:.1f} s | {spent:.2f} s | {(cpu(server.pid) - before) * 10:.1f} % |', flush=True)
         close_all(poll, clients)
         server.stop()
 

@@ -24,6 +24,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 static Timer *second;
@@ -73,6 +74,8 @@ main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	/* Memory of many small blocks is given back when they are gone. */
 	mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+	/* For the pauses between attempts, which no two gateways have alike. */
+	srandom(getpid() ^ time(NULL));
 	loop_open();
 	if (options.check)
 		check_database();

@@ -159,6 +159,17 @@ s.on('message', (m) => { console.log(String(m)); if (++n === 4) s.close(1000); }
 }, "ws://$url", $secret ],
 		'curl' => [ 'curl', '-sN', '--max-time', 2, '-H', "Authorization: Bearer $secret", '-H', 'Accept: text/event-stream', "http://$url?cursor=earliest" ],
 	);
+	# Node.js has undici's WebSocket built in, from version 20.10 on.
+	if (IPC::Run::run([ 'node', '--experimental-websocket', '-e', '0' ], '<', \'', '&>', \my $ignored))
+	{
+		$client{'undici\'s WebSocket'} = [ 'node', '--experimental-websocket', '-e', q{
+const [url, secret] = process.argv.slice(1);
+const s = new WebSocket(url, ['activity.v1', 'activity.auth.' + secret]);
+let n = 0;
+s.onopen = () => s.send('{"op":"subscribe","cursor":"earliest"}');
+s.onmessage = (m) => { console.log(m.data); if (++n === 4) s.close(1000); };
+}, "ws://$url", $secret ];
+	}
 	foreach my $name (sort keys %client)
 	{
 		my ($out, $said);
