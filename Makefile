@@ -9,7 +9,7 @@ EXTVERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(HERE)$(EXTEN
 # The parts of the install script, in the order in which they run.
 SQL_PARTS = schema types event_type tables aside taxonomy record tier feed track \
 	append_only guard retention stream webhook_tables webhook_base webhook_endpoint \
-	webhook_delivery webhook_upkeep webhook_view connection serve audit compliance reads consumer own_index health access
+	webhook_delivery webhook_upkeep webhook_view connection serve audit compliance reads export consumer own_index health access
 
 MODULE_big = activity
 OBJS = \
@@ -86,6 +86,10 @@ OBJS = \
 	src/stream/subscriber.o \
 	src/stream/trim.o \
 	src/stream/verify.o \
+	src/export/csv.o \
+	src/export/envelope.o \
+	src/export/export.o \
+	src/export/scope.o \
 	src/consumer/lag.o \
 	src/consumer/poll.o \
 	src/consumer/statement.o \

@@ -26,6 +26,7 @@ BEGIN ATOMIC
 	('read', 'function', 'feed'),
 	('read', 'function', 'feed_page'),
 	('read', 'function', 'feed_count'),
+	('read', 'function', 'export'),
 	('read', 'function', 'summary'),
 	('read', 'function', 'replay'),
 	('read', 'function', 'stream_head'),

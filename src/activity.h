@@ -50,6 +50,7 @@ extern char *act_setting_on_behalf_of_name;
 extern char *act_setting_context;
 extern bool act_setting_capture;
 extern bool act_setting_record_reads;
+extern bool act_setting_export_guard;
 extern int	act_setting_notify;			/* ActNotify */
 extern int	act_setting_notify_limit;	/* messages a transaction */
 extern int	act_setting_max_event_size; /* bytes, within ACT_SIZE_BOUND */

@@ -27,6 +27,7 @@ char	   *act_setting_on_behalf_of_name;
 char	   *act_setting_context;
 bool		act_setting_capture = true;
 bool		act_setting_record_reads = false;
+bool		act_setting_export_guard = true;
 int			act_setting_notify = ACT_NOTIFY_BOTH;
 int			act_setting_notify_limit = 10000;
 int			act_setting_max_event_size = 1024 * 1024;
@@ -93,6 +94,11 @@ act_settings_define(void)
 							 "One event for each reader, organization and hour.",
 							 &act_setting_record_reads, false,
 							 PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("activity.export_guard",
+							 "Whether cells of CSV that a spreadsheet would run get an apostrophe.",
+							 "So do cells that begin with an apostrophe, so that it can be undone.",
+							 &act_setting_export_guard, true,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomEnumVariable("activity.notify",
 							 "Channels that live events are sent on.",
 							 NULL, &act_setting_notify, ACT_NOTIFY_BOTH,
