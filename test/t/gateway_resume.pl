@@ -218,6 +218,26 @@ cut($_) foreach @readers;
 	$gateway->stop;
 }
 
+# A database that hangs: whoever waits for it waits, nobody else does, and it goes on.
+{
+	$gateway = Gateway->start($node);
+	my $client = $gateway->websocket(secret => $secret, subscribe => { cursor => 'now' });
+	$client->until_op('live');
+	my @backends = split /\n/, sql("SELECT pid FROM pg_stat_activity WHERE usename = 'gateway'");
+	cmp_ok(kill('STOP', @backends), '>', 2, 'the backends of the gateway are frozen');
+	$gateway->record(3);
+	my $waiting = $gateway->connect;
+	syswrite $waiting, "GET /api/v1/organizations/org/stream HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\nAuthorization: Bearer $secret\r\n\r\n";
+	my $began = time;
+	ok($gateway->get('/metrics')->{status} == 200 && time - $began < 1, 'it answers meanwhile');
+	$client->send_bytes($client->frame(9, 'there?'));
+	is_deeply([ $client->next_frame ], [ 10, 'there?' ], 'to clients of streams, too');
+	kill 'CONT', @backends;
+	is_deeply([ map { $client->next->{op} } 1 .. 3 ], [ ('event') x 3 ], 'the events come when it goes on');
+	like(Gateway::read_until($waiting, qr/"live"/), qr/^HTTP\/1.1 200 .*"op":"live"/s, 'and who waited is let in');
+	is($gateway->stop, 0, 'it stops');
+}
+
 # Failing over to another host of the connection string.
 {
 	$node->safe_psql('postgres', 'CHECKPOINT');
