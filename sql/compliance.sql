@@ -138,7 +138,10 @@ BEGIN
 		FROM of_events d
 		WHERE a.endpoint = d.endpoint AND a.position = d.position AND a.response_body IS NOT NULL)
 	SELECT count(*) INTO deliveries FROM of_events;
-	-- What an error said of an event that was set aside.
+	-- What an error said of an event that was set aside or parked.
+	UPDATE _activity.consumer_parked k SET error = 'redacted'
+	WHERE k.organization = redact_elsewhere.organization AND k.error IS NOT NULL
+	  AND (k.event = ANY (redact_elsewhere.ids) OR position(redact_elsewhere.person IN k.error) > 0);
 	UPDATE _activity.set_aside a SET reason = 'redacted'
 	WHERE a.organization = redact_elsewhere.organization AND a.item = ANY (redact_elsewhere.ids::text[]);
 	-- Secrets of the person for the stream, and what he read.
@@ -252,7 +255,7 @@ DECLARE
 	owner integer;
 BEGIN
 	PERFORM _activity.check_reason(redact_one.reason);
-	PERFORM _activity.check_tables('event', 'redaction', 'hold', 'webhook_attempt', 'webhook_delivery', 'connection', 'read_note', 'set_aside');
+	PERFORM _activity.check_tables('event', 'redaction', 'hold', 'webhook_attempt', 'webhook_delivery', 'connection', 'read_note', 'set_aside', 'consumer_parked');
 	PERFORM _activity.lock_upkeep();
 	SELECT e.organization INTO owner FROM _activity.organization o
 	JOIN _activity.event e ON e.organization = o.key
@@ -333,7 +336,7 @@ BEGIN
 	IF name = redact_everywhere.person THEN
 		RAISE invalid_parameter_value USING MESSAGE = 'the pseudonym is the person';
 	END IF;
-	PERFORM _activity.check_tables('event', 'redaction', 'hold', 'webhook_attempt', 'webhook_delivery', 'connection', 'read_note', 'set_aside');
+	PERFORM _activity.check_tables('event', 'redaction', 'hold', 'webhook_attempt', 'webhook_delivery', 'connection', 'read_note', 'set_aside', 'consumer_parked');
 	PERFORM _activity.lock_upkeep();
 	FOR known IN
 		SELECT o.key, min(o.id) AS id FROM _activity.organization o
@@ -405,7 +408,7 @@ BEGIN
 	IF jsonb_typeof(ledger) IS DISTINCT FROM 'array' THEN
 		RAISE invalid_parameter_value USING MESSAGE = 'the ledger must be what activity.redaction_ledger() returned';
 	END IF;
-	PERFORM _activity.check_tables('event', 'redaction', 'hold', 'webhook_attempt', 'webhook_delivery', 'connection', 'read_note', 'set_aside');
+	PERFORM _activity.check_tables('event', 'redaction', 'hold', 'webhook_attempt', 'webhook_delivery', 'connection', 'read_note', 'set_aside', 'consumer_parked');
 	PERFORM _activity.lock_upkeep();
 	FOR entry IN SELECT value FROM jsonb_array_elements(ledger) LOOP
 		IF jsonb_typeof(entry->'events') IS DISTINCT FROM 'object' OR entry->>'redaction' IS NULL

@@ -38,6 +38,9 @@ SELECT activity.publish();
 SELECT delivery_id, lease FROM (SELECT delivery_id, NULL AS lease FROM activity.claim_deliveries(10) LIMIT 1) d \gset
 SELECT connection_id FROM activity.create_connection('o', 'ann_1', 'Ann''s laptop') \gset
 SELECT encode(hash, 'hex') AS head FROM activity.checkpoint('o') \gset
+SELECT activity.create_consumer('indexer', 'o', '{auth.signin}', 'earliest');
+SELECT lease, cursor FROM activity.poll('indexer') \gset parked_
+SELECT activity.park('indexer', :'parked_lease', :'parked_cursor', 'could not index Ann Example, ann@example.org');
 SELECT count(*) AS events FROM activity.feed('o') \gset
 
 -- A hold first: nothing of hers goes.
