@@ -233,8 +233,8 @@ src/track/preset.o src/track/preset.bc: src/track/preset_data.h
 GATEWAY = $(MAKE) -C $(srcdir)/gateway O=$(CURDIR)/gateway
 .PHONY: gateway install-gateway uninstall-gateway clean-gateway
 gateway:
-	@$(GATEWAY) --no-print-directory -s libraries
-	@$(GATEWAY) --no-print-directory all
+	+@$(GATEWAY) --no-print-directory -s libraries
+	+@$(GATEWAY) --no-print-directory all
 install-gateway: gateway
 	$(MKDIR_P) '$(DESTDIR)$(bindir)'
 	$(INSTALL_PROGRAM) gateway/activity-gateway '$(DESTDIR)$(bindir)'
@@ -243,7 +243,7 @@ install-gateway: gateway
 uninstall-gateway:
 	rm -f '$(DESTDIR)$(bindir)/activity-gateway' '$(DESTDIR)$(mandir)/man1/activity-gateway.1'
 clean-gateway:
-	@$(GATEWAY) --no-print-directory clean
+	+@$(GATEWAY) --no-print-directory clean
 ifeq ($(shell $(MAKE) -s --no-print-directory -C $(srcdir)/gateway libraries >/dev/null 2>&1 && echo yes),yes)
 all: gateway
 install: install-gateway

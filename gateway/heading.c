@@ -116,7 +116,7 @@ check_expect(Http *http)
 		return true;
 	if (strcasecmp(expect, "100-continue") != 0)
 		return refuse(http, 417, "the only expectation is 100-continue");
-	if (has_body && http->rest.len > 0)
+	if (has_body)
 		peer_write(http->peer, "HTTP/1.1 100 Continue\r\n\r\n", 25);
 	return true;
 }

@@ -96,7 +96,9 @@ input(Connection *which, void *arg)
 static void
 down(Connection *which, void *arg, const char *why)
 {
-	log_line(LOG_DEBUG, "event=listen state=down reason=%s", log_quote(why));
+	log_line(listening ? LOG_WARNING : LOG_DEBUG, "event=listen state=down reason=%s",
+			 log_quote(why));
+	listening = false;
 }
 
 static void
