@@ -204,13 +204,11 @@ unlike($gateway->get('/healthz', 'Origin: https://evil.example')->{head}, qr/All
 
 # A slow one is sent away.
 {
-	my $started = time;
 	my $slow = $gateway->connect;
 	syswrite $slow, 'GET /healthz HT';
 	like(Gateway::read_until($slow, undef, 10), qr/^HTTP\/1\.1 408 /, 'a request that does not end');
 	my $silent = $gateway->connect;
 	is(Gateway::read_until($silent, undef, 10), '', 'nor may one that does not begin');
-	cmp_ok(time - $started, '<', 12, 'in time');
 }
 
 # What it tells about itself.

@@ -35,26 +35,32 @@ append_to_file("$folder/publish.sql", q{SELECT count(*) FROM activity.replay('or
 SELECT activity.publish();
 });
 
-my %load;
-foreach (['write', 4], ['publish', 3])
+# On a busy machine a round may be too short for a month to be made and moved to.
+my ($moves, %failed) = (0);
+for (my $round = 0; $moves <= 5 && $round < 10; $round++)
 {
-	my ($what, $clients) = @$_;
-	$load{$what} = { errors => '', out => '' };
-	$load{$what}{run} = IPC::Run::start([ 'pgbench', '-n', '-h', $node->host, '-p', $node->port,
-			'-c', $clients, '-T', $seconds, '-f', "$folder/$what.sql", 'postgres' ],
-		'<', \undef, '>', \$load{$what}{out}, '2>', \$load{$what}{errors});
+	my %load;
+	foreach (['write', 4], ['publish', 3])
+	{
+		my ($what, $clients) = @$_;
+		$load{$what} = { errors => '', out => '' };
+		$load{$what}{run} = IPC::Run::start([ 'pgbench', '-n', '-h', $node->host, '-p', $node->port,
+				'-c', $clients, '-T', $seconds, '-f', "$folder/$what.sql", 'postgres' ],
+			'<', \undef, '>', \$load{$what}{out}, '2>', \$load{$what}{errors});
+	}
+	my $end = time() + $seconds;
+	while (time() < $end)
+	{
+		$node->safe_psql('postgres', 'UPDATE age SET months = months + 2');
+		$moves += () = $node->safe_psql('postgres',
+			"SELECT action FROM activity.maintain(now() - (SELECT months + 3 FROM age) * interval '1 month')") =~ /^move$/mg;
+	}
+	foreach my $what (keys %load)
+	{
+		$failed{$what} .= $load{$what}{errors} || 'failed' unless $load{$what}{run}->finish;
+	}
 }
-my ($moves, $end) = (0, time() + $seconds);
-while (time() < $end)
-{
-	$node->safe_psql('postgres', 'UPDATE age SET months = months + 2');
-	$moves += () = $node->safe_psql('postgres',
-		"SELECT action FROM activity.maintain(now() - (SELECT months + 3 FROM age) * interval '1 month')") =~ /^move$/mg;
-}
-foreach my $what (sort keys %load)
-{
-	ok($load{$what}{run}->finish, "no client that would $what failed") or diag $load{$what}{errors};
-}
+is($failed{$_} // '', '', "no client that would $_ failed") foreach 'publish', 'write';
 cmp_ok($moves, '>', 5, "events were moved to $moves months meanwhile");
 $node->poll_query_until('postgres', 'SELECT backlog = 0 FROM activity.health');
 is($node->safe_psql('postgres', q{
