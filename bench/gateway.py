@@ -11,7 +11,7 @@ import time
 import urllib.request
 
 CLIENTS = int(os.environ.get('CLIENTS', 10000))
-parts = sys.argv[1:] or ['idle', 'broadcast', 'lag', 'webhooks']
+parts = sys.argv[1:] or ['idle', 'tls', 'broadcast', 'lag', 'webhooks']
 bindir = subprocess.check_output([os.environ['PG_CONFIG'], '--bindir'], text=True).strip()
 
 
@@ -29,6 +29,19 @@ def rss(pid):
         return sum(int(line.split()[1]) for line in file if line.startswith(('Private_Dirty', 'Private_Clean'))) * 1024
 
 
+def certificate():
+    folder = os.environ['PGDATA'] + '.tls'
+    os.mkdir(folder)
+    subprocess.check_call('openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost'
+                          f' -addext subjectAltName=IP:127.0.0.1 -keyout {folder}/key -out {folder}/cert 2>/dev/null', shell=True)
+    return folder
+
+
+ANYBODY = ssl.create_default_context()
+ANYBODY.check_hostname = False
+ANYBODY.verify_mode = ssl.CERT_NONE
+
+
 class Gateway:
     name = 'gateway'
 
@@ -39,13 +52,14 @@ class Gateway:
              '--log-level', 'error', '--drain-time', '0', *options], stdout=subprocess.PIPE, text=True)
         self.port = int(self.process.stdout.readline().rsplit(':', 1)[1])
         self.pid = self.process.pid
+        self.scheme = 'https' if '--tls-key' in options else 'http'
         atexit.register(self.process.kill)
         while self.get('/healthz') is None:
             time.sleep(0.05)
 
     def get(self, path):
         try:
-            return urllib.request.urlopen(f'http://127.0.0.1:{self.port}{path}').read().decode()
+            return urllib.request.urlopen(f'{self.scheme}://127.0.0.1:{self.port}{path}', context=ANYBODY).read().decode()
         except OSError:
             return None
 
@@ -60,13 +74,13 @@ class Gateway:
         self.process.wait()
 
 
-class Ws:
-    name = 'ws'
+class Other:
+    """A server that is told on its input to send so many frames at such a rate."""
 
     def __init__(self):
         event = sql("SELECT activity.event_object(ROW(e.*)::activity.entry) FROM (SELECT id, occurred_at, event_type, actor_kind, actor_id, actor_name,"
                     " subject_kind, subject_id, subject, metadata, description, context, on_behalf_of, recorded_at FROM activity.events LIMIT 1) e")
-        self.process = subprocess.Popen(['node', 'bench/gateway_ws.js', event], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen([*self.command, event], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.port = int(self.process.stdout.readline())
         self.pid = self.process.pid
         atexit.register(self.process.kill)
@@ -79,6 +93,16 @@ class Ws:
     def stop(self):
         self.process.kill()
         self.process.wait()
+
+
+class Ws(Other):
+    name = 'ws'
+    command = ['node', 'bench/gateway_ws.js']
+
+
+class Floor(Other):
+    name = 'bare epoll'
+    command = ['bench/gateway_floor']
 
 
 HANDSHAKE = ('GET /api/v1/organizations/org/stream HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n'
@@ -130,7 +154,7 @@ def close_all(poll, clients):
 
 
 def servers(*options):
-    return (lambda: Gateway(*options)), Ws
+    return (lambda: Gateway(*options)), Ws, Floor
 
 
 def idle(secret):
@@ -150,6 +174,31 @@ def idle(secret):
         print(f'| {server.name} | {each / 1024:.2f} kB{used} | {took:.1f} s | {spent:.2f} s | {(cpu(server.pid) - before) * 10:.1f} % |', flush=True)
         close_all(poll, clients)
         server.stop()
+
+
+def tls(secret):
+    number = CLIENTS // 10
+    folder = certificate()
+    server = Gateway('--tls-certificate', f'{folder}/cert', '--tls-key', f'{folder}/key')
+    memory, spent, clients = rss(server.pid), cpu(server.pid), []
+    context = ssl.create_default_context(cafile=f'{folder}/cert')
+    for _ in range(number):
+        client = context.wrap_socket(socket.create_connection(('127.0.0.1', server.port)), server_hostname='127.0.0.1')
+        client.sendall((HANDSHAKE % secret).encode() + FRAME)
+        clients.append(client)
+        data = b''
+        while b'"op":"live"' not in data:
+            more = client.recv(4096)
+            if not more:
+                sys.exit(f'refused: {data[:200]}')
+            data += more
+    print('\n| clients over TLS, one after the other, then idle | private memory each | CPU each |\n|---|---|---|')
+    time.sleep(2)
+    print(f'| {number} | {(rss(server.pid) - memory) / number / 1024:.1f} kB | {(cpu(server.pid) - spent) / number * 1e3:.2f} ms |', flush=True)
+    for client in clients:
+        client.close()
+    server.stop()
+    subprocess.check_call(['rm', '-rf', folder])
 
 
 def broadcast(secret):
@@ -201,40 +250,62 @@ def lag(secret):
     os.unlink(script.name)
 
 
-RECEIVER = '''
-const fs = require('node:fs'), https = require('node:https');
-let n = 0;
-const s = https.createServer({ key: fs.readFileSync(process.argv[1] + '/key'), cert: fs.readFileSync(process.argv[1] + '/cert'), keepAliveTimeout: +process.argv[2] },
-  (request, answer) => { request.resume(); request.on('end', () => { if (+process.argv[2] === 1) answer.setHeader('connection', 'close'); answer.end('ok'); }); });
-s.listen(0, '127.0.0.1', 4096, () => console.log(s.address().port));
-'''
+RECEIVER = """
+daemon off; pid {folder}/pid; error_log stderr crit; worker_processes 1;
+events {{ worker_connections 4096; }}
+http {{
+	access_log off; keepalive_timeout {keep}; keepalive_requests 1000000;
+	client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
+	fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+	server {{
+		listen 127.0.0.1:{port} ssl backlog=4096;
+		ssl_certificate {folder}/cert; ssl_certificate_key {folder}/key;
+		location / {{ return 200 "ok"; }}
+	}}
+}}
+"""
+
+
+def receive(folder, keep):
+    """nginx, which takes less of the cores than any receiver that we would write."""
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = free.getsockname()[1]
+    with open(f'{folder}/conf', 'w') as conf:
+        conf.write(RECEIVER.format(folder=folder, keep=keep, port=port))
+    process = subprocess.Popen(['/usr/sbin/nginx', '-p', folder, '-e', 'stderr', '-c', f'{folder}/conf'])
+    atexit.register(process.terminate)
+    while True:
+        try:
+            socket.create_connection(('127.0.0.1', port)).close()
+            return process, port
+        except ConnectionRefusedError:
+            if process.poll() is not None:
+                sys.exit('nginx ended')
 
 
 def webhooks(secret):
-    folder = os.environ['PGDATA'] + '.tls'
-    os.mkdir(folder)
-    subprocess.check_call('openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost'
-                          f' -addext subjectAltName=IP:127.0.0.1 -keyout {folder}/key -out {folder}/cert 2>/dev/null', shell=True)
-    print('\n| webhooks over https, 20 endpoints, receiver in Node.js on the same cores | POSTs/s | CPU a POST, gateway |\n|---|---|---|')
-    for name, keep, count in (('kept alive', 60000, 10000), ('a TLS connection each', 1, 3000)):
-        receiver = subprocess.Popen(['node', '-e', RECEIVER, folder, str(keep)], stdout=subprocess.PIPE, text=True)
-        port = int(receiver.stdout.readline())
+    folder = certificate()
+    print('\n| webhooks over https, 20 endpoints, receiver is nginx on the same cores | POSTs/s | CPU a POST, gateway | CPU a POST, nginx |\n|---|---|---|---|')
+    for name, keep, count in (('kept alive', 600, 40000), ('a TLS connection each', 0, 6000)):
+        receiver, port = receive(folder, keep)
+        worker = int(subprocess.check_output(['pgrep', '-P', str(receiver.pid)], text=True).split()[0])
         sql('SELECT activity.delete_webhook(endpoint_id) FROM activity.webhook_endpoints')
         sql(f"SELECT count(*) FROM generate_series(1, 20) n, LATERAL activity.create_webhook('org', 'https://127.0.0.1:{port}/' || n, '{{credit.*}}')")
         sql(f"SELECT count(activity.record('org', 'credit.charge', '{{\"amount\": 1}}')) FROM generate_series(1, {count // 20})")
         while sql('SELECT backlog FROM activity.health') != '0':
             pass
         server = Gateway('--webhook-allow', '127.0.0.0/8', '--webhook-ca', f'{folder}/cert', '--no-stream')
-        started, spent = time.time(), cpu(server.pid)
+        started, spent, taken = time.time(), cpu(server.pid), cpu(worker)
         while True:
             done = int(next(line for line in server.get('/metrics').splitlines() if line.startswith('activity_gateway_deliveries_reported_total ')).split()[1])
             if done >= count:
                 break
             time.sleep(0.05)
         took = time.time() - started
-        print(f'| {name} | {count / took:.0f} | {(cpu(server.pid) - spent) / count * 1e6:.0f} µs |', flush=True)
+        print(f'| {name} | {count / took:.0f} | {(cpu(server.pid) - spent) / count * 1e6:.0f} µs | {(cpu(worker) - taken) / count * 1e6:.0f} µs |', flush=True)
         server.stop()
-        receiver.kill()
+        receiver.terminate()
         receiver.wait()
     subprocess.check_call(['rm', '-rf', folder])
 
@@ -248,4 +319,4 @@ sql("CREATE ROLE gateway LOGIN")
 sql("SELECT activity.allow('gateway', 'serve')")
 shown = sql("SELECT secret FROM activity.create_connection('org', 'ann')")
 for part in parts:
-    {'idle': idle, 'broadcast': broadcast, 'lag': lag, 'webhooks': webhooks}[part](shown)
+    {'idle': idle, 'tls': tls, 'broadcast': broadcast, 'lag': lag, 'webhooks': webhooks}[part](shown)
