@@ -75,6 +75,9 @@ route_request(Http *http)
 		if (target == NULL)
 			target = "/";
 	}
+	/* Some clients join their base and a path with one slash too many. */
+	if (strncmp(target, "//api/", 6) == 0)
+		target++;
 	if (url_parse(target, &url))
 		route(http, &url);
 	else

@@ -18,7 +18,8 @@
 
 #define PROTOCOL "activity.v1"
 #define AUTH_PROTOCOL "activity.auth."
-#define SECRET_MOST 512
+#define COOKIE "activity_session="
+#define SECRET_MOST 1024
 
 static bool find_secret(Http *http, char *secret, bool *says_protocol);
 static void read_query(Admission *admission, const Url *url);
@@ -79,7 +80,46 @@ keep(char *secret, const char *from, size_t len)
 	return true;
 }
 
-/* From Authorization, else from the subprotocols. */
+/*
+ * Is the page that asks one of ours, or of an origin that was named?  A browser sends
+ * a cookie with a WebSocket whatever page opens it.
+ */
+static bool
+is_own_page(const Http *http)
+{
+	const char *origin = http_header(http, "origin");
+	const char *host = http_header(http, "host");
+	const char *name = origin ? strstr(origin, "://") : NULL;
+
+	if (origin == NULL || (name && host && strcmp(name + 3, host) == 0))
+		return true;
+	if (options.public_url && strcmp(options.public_url, origin) == 0)
+		return true;
+	for (char **allowed = options.cors_origin; *allowed; allowed++)
+		if (strcmp(*allowed, origin) == 0)
+			return true;
+	return false;
+}
+
+/* The dashboard's session. */
+static bool
+find_session(Http *http, char *secret)
+{
+	Buffer		cookies = {0};
+	bool		found = false;
+	char	   *rest;
+	char	   *word;
+
+	http_header_all(http, "cookie", &cookies);
+	rest = cookies.data;
+	while ((word = strsep(&rest, ";, \t")) != NULL)
+		if (!found && strncmp(word, COOKIE, strlen(COOKIE)) == 0)
+			found = keep(secret, word + strlen(COOKIE), strlen(word + strlen(COOKIE)));
+	buffer_free(&cookies);
+	return found && is_own_page(http);
+}
+
+/* From Authorization, else from the subprotocols, else from a cookie. */
 static bool
 find_secret(Http *http, char *secret, bool *says_protocol)
 {
@@ -104,7 +144,7 @@ find_secret(Http *http, char *secret, bool *says_protocol)
 			found = keep(secret, word + strlen(AUTH_PROTOCOL), strlen(word + strlen(AUTH_PROTOCOL)));
 	}
 	buffer_free(&protocols);
-	return found;
+	return found || (authorization == NULL && find_session(http, secret));
 }
 
 void

@@ -64,6 +64,10 @@ BEGIN ATOMIC
 	('administer', 'function', 'authenticate_connection'),
 	('administer', 'function', 'connection_guide'),
 	('administer', 'relation', 'connections'),
+	('administer', 'function', 'create_token'),
+	('administer', 'function', 'revoke_token'),
+	('administer', 'function', 'dashboard_link'),
+	('administer', 'relation', 'tokens'),
 
 	('administer', 'function', 'create_consumer'),
 	('administer', 'function', 'drop_consumer'),
@@ -84,6 +88,7 @@ BEGIN ATOMIC
 	('serve', 'function', 'claim_deliveries'),
 	('serve', 'function', 'report_delivery'),
 	('serve', 'function', 'retry_after'),
+	('serve', 'function', 'http'),
 
 	('comply', 'function', 'redact'),
 	('comply', 'function', 'redact_person'),

@@ -144,11 +144,14 @@ BEGIN
 	  AND (k.event = ANY (redact_elsewhere.ids) OR position(redact_elsewhere.person IN k.error) > 0);
 	UPDATE _activity.set_aside a SET reason = 'redacted'
 	WHERE a.organization = redact_elsewhere.organization AND a.item = ANY (redact_elsewhere.ids::text[]);
-	-- Secrets of the person for the stream, and what he read.
+	-- Secrets and tokens of the person, and what he read.
 	IF redact_elsewhere.person IS NOT NULL THEN
 		UPDATE _activity.connection c
 		SET member = redact_elsewhere.pseudonym, label = NULL, revoked_at = coalesce(c.revoked_at, now())
 		WHERE c.organization = redact_elsewhere.organization AND c.member = redact_elsewhere.person;
+		UPDATE _activity.token t
+		SET member = redact_elsewhere.pseudonym, label = NULL, revoked_at = coalesce(t.revoked_at, now())
+		WHERE t.organization = redact_elsewhere.organization AND t.member = redact_elsewhere.person;
 		UPDATE _activity.read_note n SET reader = redact_elsewhere.pseudonym
 		WHERE n.organization = redact_elsewhere.organization AND n.is_member AND n.reader = redact_elsewhere.person;
 		UPDATE _activity.set_aside a SET reason = 'redacted'
@@ -255,7 +258,7 @@ DECLARE
 	owner integer;
 BEGIN
 	PERFORM _activity.check_reason(redact_one.reason);
-	PERFORM _activity.check_tables('event', 'redaction', 'hold', 'webhook_attempt', 'webhook_delivery', 'connection', 'read_note', 'set_aside', 'consumer_parked');
+	PERFORM _activity.check_tables('event', 'redaction', 'hold', 'webhook_attempt', 'webhook_delivery', 'connection', 'token', 'read_note', 'set_aside', 'consumer_parked');
 	PERFORM _activity.lock_upkeep();
 	SELECT e.organization INTO owner FROM _activity.organization o
 	JOIN _activity.event e ON e.organization = o.key
@@ -336,7 +339,7 @@ BEGIN
 	IF name = redact_everywhere.person THEN
 		RAISE invalid_parameter_value USING MESSAGE = 'the pseudonym is the person';
 	END IF;
-	PERFORM _activity.check_tables('event', 'redaction', 'hold', 'webhook_attempt', 'webhook_delivery', 'connection', 'read_note', 'set_aside', 'consumer_parked');
+	PERFORM _activity.check_tables('event', 'redaction', 'hold', 'webhook_attempt', 'webhook_delivery', 'connection', 'token', 'read_note', 'set_aside', 'consumer_parked');
 	PERFORM _activity.lock_upkeep();
 	FOR known IN
 		SELECT o.key, min(o.id) AS id FROM _activity.organization o
@@ -408,7 +411,7 @@ BEGIN
 	IF jsonb_typeof(ledger) IS DISTINCT FROM 'array' THEN
 		RAISE invalid_parameter_value USING MESSAGE = 'the ledger must be what activity.redaction_ledger() returned';
 	END IF;
-	PERFORM _activity.check_tables('event', 'redaction', 'hold', 'webhook_attempt', 'webhook_delivery', 'connection', 'read_note', 'set_aside', 'consumer_parked');
+	PERFORM _activity.check_tables('event', 'redaction', 'hold', 'webhook_attempt', 'webhook_delivery', 'connection', 'token', 'read_note', 'set_aside', 'consumer_parked');
 	PERFORM _activity.lock_upkeep();
 	FOR entry IN SELECT value FROM jsonb_array_elements(ledger) LOOP
 		IF jsonb_typeof(entry->'events') IS DISTINCT FROM 'object' OR entry->>'redaction' IS NULL

@@ -155,6 +155,15 @@ act_compat_estate(Relation rel)
 #define act_compat_lock_held(tag, mode) LockHeldByMe(tag, mode)
 #endif
 
+/* 17 has the context made by the caller, if he likes (1c99cde2f34). */
+#if PG_VERSION_NUM >= 170000
+#define act_compat_json_lex(json, len) \
+	makeJsonLexContextCstringLen(NULL, json, len, PG_UTF8, true)
+#else
+#define act_compat_json_lex(json, len) \
+	makeJsonLexContextCstringLen(json, len, PG_UTF8, true)
+#endif
+
 /* 16 has one function for all kinds of objects (c727f511bd7). */
 static inline bool
 act_compat_may_execute(Oid function, Oid role)

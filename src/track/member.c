@@ -27,38 +27,59 @@
 #include "utils/rel.h"
 
 PG_FUNCTION_INFO_V1(act_require_member);
+PG_FUNCTION_INFO_V1(act_member_role);
+
+/* What is asked of the tables, and what they say. */
+typedef struct Question
+{
+	bool		asked;			/* some table is about members */
+	bool		found;			/* he is an active one */
+	bool		wants_role;
+	char	   *role;			/* NULL: no table says it */
+} Question;
 
 static List *tracked_tables(void);
 static bool is_about_members(Relation pg_trigger, HeapTuple trigger);
 static Oid	table_of_trigger(Relation pg_trigger, Oid trigger);
-static bool ask_table(Oid relid, const char *organization, const char *member,
-					  bool *asked);
-static bool ask(Relation table, const char *argument, const char *organization,
-				const char *member, bool *asked);
+static void ask_tables(const char *organization, const char *member,
+					   Question *question);
+static void ask_table(Oid relid, const char *organization, const char *member,
+					  Question *question);
+static void ask(Relation table, const char *argument, const char *organization,
+				const char *member, Question *question);
 static bool find_active(const ActRow *row, void *arg);
 
-void
-act_member_require(const char *organization, const char *member)
+/* The scratch memory holds all but the role. */
+static void
+ask_tables(const char *organization, const char *member, Question *question)
 {
 	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext,
 												  "activity member",
 												  ALLOCSET_SMALL_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(scratch);
-	bool		asked = false;
-	bool		found = false;
 	ListCell   *cell;
 
 	foreach(cell, tracked_tables())
 	{
-		found = ask_table(lfirst_oid(cell), organization, member, &asked);
-		if (found)
+		ask_table(lfirst_oid(cell), organization, member, question);
+		if (question->found)
 			break;
 	}
 	MemoryContextSwitchTo(old);
+	if (question->role != NULL)
+		question->role = pstrdup(question->role);
 	MemoryContextDelete(scratch);
-	if (found)
+}
+
+void
+act_member_require(const char *organization, const char *member)
+{
+	Question	question = {0};
+
+	ask_tables(organization, member, &question);
+	if (question.found)
 		return;
-	if (!asked)
+	if (!question.asked)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("no table of memberships is tracked"),
@@ -149,71 +170,76 @@ table_of_trigger(Relation pg_trigger, Oid trigger)
 	return relid;
 }
 
-static bool
-ask_table(Oid relid, const char *organization, const char *member, bool *asked)
+static void
+ask_table(Oid relid, const char *organization, const char *member,
+		  Question *question)
 {
 	Relation	table = try_table_open(relid, AccessShareLock);
 	Oid			function = act_tracking_plan_function();
-	bool		found = false;
 	Oid			user;
 	int			context;
 	int			i;
 
 	if (table == NULL)
-		return false;
+		return;
 	GetUserIdAndSecContext(&user, &context);
 	SetUserIdAndSecContext(table->rd_rel->relowner,
 						   context | SECURITY_LOCAL_USERID_CHANGE |
 						   SECURITY_RESTRICTED_OPERATION |
 						   SECURITY_NOFORCE_RLS);
-	for (i = 0; !found && table->trigdesc &&
+	for (i = 0; !question->found && table->trigdesc &&
 		 i < table->trigdesc->numtriggers; i++)
 	{
 		Trigger    *trigger = &table->trigdesc->triggers[i];
 
 		if (trigger->tgfoid == function && trigger->tgnargs == 1)
-			found = ask(table, trigger->tgargs[0], organization, member, asked);
+			ask(table, trigger->tgargs[0], organization, member, question);
 	}
 	SetUserIdAndSecContext(user, context);
 	table_close(table, AccessShareLock);
-	return found;
 }
 
-static bool
+static void
 ask(Relation table, const char *argument, const char *organization,
-	const char *member, bool *asked)
+	const char *member, Question *question)
 {
 	ActScanKey	keys[2] = {{"organization", organization}, {"member", member}};
 	Trigger    *trigger = act_row_scan_trigger(table, argument);
 	ActPlan    *plan = act_tracking_plan_hold(table, trigger->tgoid, argument);
 	bool		about_members = strcmp(plan->tracking->category, "membership") == 0 ||
 		strcmp(plan->tracking->category, "member") == 0;
-	bool		found = false;
 
 	act_tracking_plan_release(plan);
 	if (!about_members)
-		return false;
-	*asked = true;
-	act_row_scan(table, argument, keys, 2, find_active, &found);
-	return found;
+		return;
+	question->asked = true;
+	act_row_scan(table, argument, keys, 2, find_active, question);
 }
 
 static bool
 find_active(const ActRow *row, void *arg)
 {
-	bool	   *found = arg;
+	Question   *question = arg;
 	ActPlan    *plan = row->plan;
+	int			role = question->wants_role ? act_tracking_plan_column(plan, "role") : -1;
+	int			len;
 	int			i;
 
-	*found = true;
+	question->found = true;
 	for (i = 0; i < plan->nmachines; i++)
 		if (strcmp(plan->machines[i].name, "state") == 0)
 		{
 			const char *state = plan->machines[i].states[act_tracked_state(row, i)];
 
-			*found = strcmp(state, "active") == 0;
+			question->found = strcmp(state, "active") == 0;
 		}
-	return !*found;
+	if (question->found && role >= 0)
+	{
+		char	   *text = act_tracked_text(row, role, &len);
+
+		question->role = text == NULL ? NULL : pnstrdup(text, len);
+	}
+	return !question->found;
 }
 
 /* _activity.require_member(organization text, member text): throws AC008 */
@@ -223,4 +249,18 @@ act_require_member(PG_FUNCTION_ARGS)
 	act_member_require(text_to_cstring(PG_GETARG_TEXT_PP(0)),
 					   text_to_cstring(PG_GETARG_TEXT_PP(1)));
 	PG_RETURN_VOID();
+}
+
+/* member_role(organization text, member text) RETURNS text: null unless he is an
+ * active member; empty if no table says which role he has */
+PGDLLEXPORT Datum
+act_member_role(PG_FUNCTION_ARGS)
+{
+	Question	question = {.wants_role = true};
+
+	ask_tables(text_to_cstring(PG_GETARG_TEXT_PP(0)),
+			   text_to_cstring(PG_GETARG_TEXT_PP(1)), &question);
+	if (!question.found)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(question.role ? question.role : ""));
 }

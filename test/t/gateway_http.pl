@@ -19,7 +19,7 @@ mkdir "$folder/sub";
 append_to_file("$folder/sub/a b.txt", 'spaces');
 symlink '/etc/passwd', "$folder/link.txt";
 $node->safe_psql('postgres', q{
-	CREATE FUNCTION activity.http(method text, path text, query text, headers jsonb, body text)
+	CREATE OR REPLACE FUNCTION activity.http(method text, path text, query text, headers jsonb, body text)
 	RETURNS TABLE (status int, headers jsonb, body text) LANGUAGE sql VOLATILE AS $$
 		SELECT CASE WHEN $2 LIKE '%/fail' THEN 1 / (length($2) - length($2)) ELSE 200 END,
 			jsonb_build_object('content-type', 'application/json', 'x-one', 'two', 'connection', 'evil', 'x-bad', E'a\r\nb: c'),

@@ -178,7 +178,7 @@ sub refused
 }
 refused($gateway->sse(), 401, 'no_secret', 'no secret');
 refused($gateway->sse(secret => "wss_$_"), 401, 'bad_secret', 'a secret that is none') foreach '', 'A' x 43, "\xff";
-refused($gateway->sse(secret => 'x' x 600), 401, 'no_secret', 'one that is too long');
+refused($gateway->sse(secret => 'x' x 1100), 401, 'no_secret', 'one that is too long');
 refused($gateway->websocket(secret => 'wss_x'), 401, 'bad_secret', 'WebSocket, too');
 refused($gateway->sse(secret => $secret, organization => $_), 403, 'forbidden', "organization $_") foreach 'other', 'none', "o%2Frg";
 

@@ -1,0 +1,106 @@
+-- The routes of the HTTP API. This table drives dispatch, Allow, which parameters
+-- are taken, and the OpenAPI document: none can say what the others do not.
+
+CREATE TYPE _activity.http_request AS (
+	method       text,
+	id           text,      -- the last part of the path that is a name
+	parameters   jsonb,     -- of the query, checked
+	headers      jsonb,     -- names in lower case
+	body         jsonb,
+	organization text,
+	member       text,
+	role         text,
+	token        uuid,
+	label        text,
+	kind         text,      -- token or session
+	capabilities text[],
+	expires_at   timestamptz
+);
+CREATE TYPE _activity.http_answer AS (
+	status  integer,
+	headers jsonb,
+	body    text
+);
+
+-- Literal parts stand before names in the same place, because the first that fits
+-- is taken. A capability that is null asks for nobody, an empty one for anybody who
+-- is known.
+CREATE FUNCTION _activity.http_routes()
+RETURNS TABLE (method text, depth integer, pattern text, capability text, feature text, handler text,
+	parameters text[], summary text)
+LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 60
+BEGIN ATOMIC
+	VALUES
+	('POST', 1, '/session', NULL, NULL, 'http_session_open', '{}'::text[], 'Make a session of a code'),
+	('GET', 1, '/session', '', NULL, 'http_session', '{}', 'Who am I'),
+	('DELETE', 1, '/session', '', NULL, 'http_session_close', '{}', 'End the session'),
+	('GET', 3, '/organizations/{organization}/activity', 'read', 'feed', 'http_activity',
+		'{eventType,actorUserId,subject,onBehalfOf,from,to,search,limit,page,before,after,count}', 'A page of events, newest first'),
+	('POST', 3, '/organizations/{organization}/activity', 'record', NULL, 'http_record', '{}', 'Record an event'),
+	('GET', 4, '/organizations/{organization}/activity/summary', 'read', 'feed', 'http_summary', '{from,to}', 'Counts by family, event type and actor'),
+	('GET', 4, '/organizations/{organization}/activity/types', 'read', NULL, 'http_types', '{}', 'The event types'),
+	('GET', 4, '/organizations/{organization}/activity/checkpoint', 'read', 'feed', 'http_checkpoint', '{position}', 'The hash chain at a position'),
+	('GET', 4, '/organizations/{organization}/activity/verify', 'read', 'feed', 'http_verify', '{}', 'Recompute the hash chain'),
+	('GET', 4, '/organizations/{organization}/activity/{id}', 'read', 'feed', 'http_event', '{}', 'One event');
+END;
+COMMENT ON FUNCTION _activity.http_routes() IS
+	'the routes below /api/v1: method, slashes, pattern, what the caller must be able to, the feature that the tier must open, handler';
+
+CREATE FUNCTION _activity.http_parameter()
+RETURNS TABLE (name text, kind text, low bigint, high bigint, preset text, meaning text)
+LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 40
+BEGIN ATOMIC
+	VALUES
+	('eventType', 'words', NULL::bigint, NULL::bigint, NULL::text, 'event types and families (credit.*), ! before either excludes; repeatable, or with commas'),
+	('actorUserId', 'text', NULL, NULL, NULL, 'id of the actor'),
+	('subject', 'text', NULL, NULL, NULL, 'id of the subject, or kind:id'),
+	('onBehalfOf', 'text', NULL, NULL, NULL, 'id of whom the actor acted for'),
+	('from', 'time', NULL, NULL, NULL, 'not before this time'),
+	('to', 'time', NULL, NULL, NULL, 'before this time'),
+	('search', 'text', NULL, NULL, NULL, 'words in the description or the actor''s name'),
+	('limit', 'integer', 1, 200, '50', 'most items'),
+	('page', 'integer', 1, 2147483647, '1', 'number of the page'),
+	('before', 'uuid', NULL, NULL, NULL, 'cursor: what is older'),
+	('after', 'uuid', NULL, NULL, NULL, 'cursor: what is newer'),
+	('count', 'boolean', NULL, NULL, NULL, 'whether the total is counted; by default unless there is a cursor'),
+	('position', 'integer', 0, 9007199254740991, NULL, 'position in the stream; the newest by default');
+END;
+COMMENT ON FUNCTION _activity.http_parameter() IS
+	'parameters of queries: what kind of value they have, from which to which';
+
+CREATE FUNCTION _activity.http_parameters(query text) RETURNS text[]
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'act_http_parameters';
+COMMENT ON FUNCTION _activity.http_parameters(text) IS
+	'names and values of a query, one after the other; errors: 22P02, 22021';
+
+CREATE FUNCTION _activity.http_segments(path text) RETURNS text[]
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'act_http_segments';
+COMMENT ON FUNCTION _activity.http_segments(text) IS
+	'the parts of a path, decoded; errors: 22P02, 22021';
+
+CREATE FUNCTION _activity.http_time(words text) RETURNS timestamptz
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'act_http_time';
+COMMENT ON FUNCTION _activity.http_time(text) IS
+	'a date, or a time with its offset, in ISO 8601; null for anything else';
+
+CREATE FUNCTION _activity.json_offset(words text) RETURNS integer
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'act_json_offset';
+COMMENT ON FUNCTION _activity.json_offset(text) IS
+	'the byte at which the text is no JSON; null if all of it is';
+
+CREATE FUNCTION _activity.near_word(word text, words text[]) RETURNS text
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'act_near_word';
+COMMENT ON FUNCTION _activity.near_word(text, text[]) IS
+	'the one of these words that was probably meant; null if none is near';
+
+CREATE FUNCTION _activity.http_call(handler text, request _activity.http_request) RETURNS _activity.http_answer
+LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'act_http_call';
+COMMENT ON FUNCTION _activity.http_call(text, _activity.http_request) IS
+	'what the handler of this name answers';
+
+-- Percent signs, too, are characters of a path: but none of a pattern's.
+CREATE FUNCTION _activity.http_shape(pattern text) RETURNS text
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN replace(replace(pattern, '{organization}', '_%'), '{id}', '_%');
+COMMENT ON FUNCTION _activity.http_shape(text) IS
+	'what paths of a route are LIKE; as many slashes say that no part takes two';

@@ -1,0 +1,80 @@
+# The HTTP API through the gateway: answers come as activity.http() made them, and
+# tokens and the dashboard's session open the stream.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::RealBin/../gateway";
+use Gateway;
+use JSON::PP;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes 'time';
+
+my $node = gateway_node('api');
+my $gateway = Gateway->start($node);
+sub sql { return $node->safe_psql('postgres', $_[0]) }
+my $base = '/api/v1/organizations/org';
+my ($id, $token) = split /\|/, sql(q{SELECT * FROM activity.create_token('org', 'ann', '{read,record,stream}')});
+
+# A request with a body.
+sub ask
+{
+	my ($method, $path, $body, @fields) = @_;
+	my $answer = $gateway->raw("$method $path HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n"
+		. join('', map { "$_\r\n" } @fields) . 'Content-Length: ' . length($body) . "\r\n\r\n$body");
+	my ($head, $content) = split /\r\n\r\n/, $answer, 2;
+	return ($head =~ m{^HTTP/1\.1 (\d+)}, $head, $content);
+}
+
+{
+	my ($status, $head, $body) = ask('POST', "$base/activity", '{"eventType": "credit.charge", "metadata": {"amount": 5, "note": "h\u00e9"}}', "Authorization: Bearer $token");
+	is($status, 201, 'an event is recorded');
+	my $event = decode_json($body);
+	is_deeply([ @{$event}{qw(eventType actorUserId)} ], [ 'credit.charge', 'ann' ], 'and told');
+	like($head, qr{^Location: $base/activity/$event->{id}\r$}mi, 'with its address');
+	my $page = $gateway->get("$base/activity?limit=1&eventType=credit.*", "Authorization: Bearer $token");
+	is_deeply(decode_json($page->{body})->{items}, [$event], 'a page has it');
+	like($page->{head}, qr/^Content-Type: application\/json\r$/m, 'as JSON');
+	is($gateway->get("/$base/activity?limit=1", "Authorization: Bearer $token")->{status}, 200, 'also with a slash too many');
+	my ($bad, undef, $problem) = ask('POST', "$base/activity", '{', "Authorization: Bearer $token");
+	is($bad . ' ' . decode_json($problem)->{code}, '400 bad_json', 'a problem is a problem');
+	my ($none, $allow) = ask('DELETE', "$base/activity", '');
+	is($none, 405, 'a method that there is not');
+	like($allow, qr/^Allow: GET, HEAD, OPTIONS, POST\r$/mi, 'and those that there are');
+	my $headed = $gateway->raw("HEAD $base/activity HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer $token\r\nConnection: close\r\n\r\n");
+	like($headed, qr/^HTTP\/1\.1 200 .*Content-Length: [1-9].*\r\n\r\n$/s, 'HEAD is GET without the body');
+	my $unknown = $gateway->get("$base/activity", 'Authorization: Bearer act:a.b.c');
+	is($unknown->{status}, 401, 'not with any token');
+	like($unknown->{head}, qr/^WWW-Authenticate: Bearer\r$/mi, 'which is asked for');
+}
+
+# A session: from the link to the stream.
+my ($code) = sql(q{SELECT activity.dashboard_link('org', 'ann')}) =~ m{/#/enter/(.*)$};
+my ($status, $head) = ask('POST', '/api/v1/session', encode_json({ code => $code }));
+is($status, 201, 'a code makes a session');
+my ($cookie) = $head =~ /^Set-Cookie: (activity_session=[\w-]+); .*HttpOnly; SameSite=Strict\r$/mi;
+is($gateway->get("$base/activity", "Cookie: $cookie")->{status}, 200, 'which reads');
+is((ask('DELETE', '/api/v1/session', '', "Cookie: $cookie"))[0], 403, 'and writes for our own page only');
+
+sub listen_with { return $gateway->websocket(fields => [@_], subscribe => { cursor => 'now' }) }
+is(listen_with("Cookie: $cookie", 'Origin: http://evil.example')->{status}, 401, 'a foreign page opens no stream');
+is(listen_with("Cookie: $cookie", 'Origin: http://evil.example/http://x')->{status}, 401, 'whatever it is called');
+my $browser = listen_with("Cookie: $cookie", 'Origin: http://x');
+is($browser->{status}, 101, 'the own page does');
+my $events = $gateway->sse(fields => ["Cookie: $cookie"]);
+is($events->{status}, 200, 'by SSE, too');
+my $service = $gateway->websocket(secret => $token, subscribe => { cursor => 'now' });
+is($service->{status}, 101, 'and so does a token');
+$_->until_op('live') for $browser, $events, $service;
+$gateway->record(1);
+is(($_->until_op('event'))[-1]{event}{eventType}, 'credit.charge', 'what happens is told') for $browser, $events, $service;
+
+my $began = time;
+sql("SELECT activity.revoke_token('$id')");
+is(($service->until_op('close'))[-1]{code}, 4003, 'who is revoked is cut off');
+cmp_ok(time - $began, '<', 5, 'soon');
+is((ask('DELETE', '/api/v1/session', '', "Cookie: $cookie", 'X-Activity-Request: 1'))[0], 204, 'the session ends');
+is(($browser->until_op('close'))[-1]{code}, 4003, 'and its stream');
+unlike($gateway->log, qr/\Q$token\E|\Q$cookie\E/, 'no secret is in the log');
+$gateway->stop;
+done_testing();
