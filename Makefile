@@ -233,7 +233,7 @@ src/track/preset.o src/track/preset.bc: src/track/preset_data.h
 
 # The gateway is a program by itself, with libraries of its own; where they are
 # missing, everything else is built. `make gateway` says what is missing.
-GATEWAY = $(MAKE) -C $(srcdir)/gateway O=$(CURDIR)/gateway
+GATEWAY = $(MAKE) -C $(srcdir)/gateway O=$(CURDIR)/gateway DASHBOARD=$(datadir)/activity-dashboard
 .PHONY: gateway install-gateway uninstall-gateway clean-gateway
 gateway:
 	+@$(GATEWAY) --no-print-directory -s libraries
@@ -253,6 +253,27 @@ install: install-gateway
 endif
 uninstall: uninstall-gateway
 clean: clean-gateway
+
+# The dashboard is made by Node.js and npm, and only when it is asked for: whoever
+# installs without it gets a page that says how.
+DASHBOARD = dashboard/built
+DASHBOARD_SOURCES = $(wildcard $(addprefix $(srcdir)/dashboard/,build build.js package.json package-lock.json tsconfig.json src/*))
+.PHONY: dashboard install-dashboard uninstall-dashboard clean-dashboard
+dashboard: $(DASHBOARD)/index.html
+$(DASHBOARD)/index.html: $(DASHBOARD_SOURCES)
+	@$(srcdir)/dashboard/build $(DASHBOARD)
+install-dashboard: dashboard
+	$(MKDIR_P) '$(DESTDIR)$(datadir)/activity-dashboard'
+	$(INSTALL_DATA) $(addprefix $(DASHBOARD)/,index.html dashboard.js dashboard.css icon.svg) '$(DESTDIR)$(datadir)/activity-dashboard'
+uninstall-dashboard:
+	rm -rf '$(DESTDIR)$(datadir)/activity-dashboard'
+clean-dashboard:
+	rm -rf $(DASHBOARD)
+ifneq ($(wildcard $(DASHBOARD)/index.html),)
+install: install-dashboard
+endif
+uninstall: uninstall-dashboard
+clean: clean-dashboard
 
 # For scripts/check: what a list above holds.
 print-%:

@@ -1,6 +1,7 @@
 /*
  * file.c
- *		Static files of one folder.
+ *		Static files of one folder, which is the dashboard's unless an option names
+ *		another.
  *
  * A path is walked segment by segment from the folder's descriptor, without
  * following links, so nothing outside of it is reached.  Reading a local file is not
@@ -25,6 +26,7 @@ typedef struct Sending
 } Sending;
 
 static int	open_below(const Url *url);
+static void answer_unbuilt(Http *http);
 static const char *type_of(const char *name);
 static bool produce(Http *http, void *arg);
 static void produced(void *arg);
@@ -44,13 +46,17 @@ file_request(Http *http, const Url *url)
 	{
 		if (fd >= 0)
 			close(fd);
-		answer_problem(http, 404, "not_found", "there is nothing at this address");
+		if (url->count == 1 && *name == '\0' && options.files == NULL)
+			answer_unbuilt(http);
+		else
+			answer_problem(http, 404, "not_found", "there is nothing at this address");
 		return;
 	}
 	snprintf(etag, sizeof(etag), "\"%llx-%llx\"", (long long) status.st_mtime,
 			 (long long) status.st_size);
 	buffer_printf(&fields, "ETag: %s\r\nCache-Control: no-cache\r\n"
-				  "Content-Security-Policy: default-src 'self'; frame-ancestors %s\r\n"
+				  "Content-Security-Policy: default-src 'self'; base-uri 'none'; "
+				  "form-action 'none'; frame-ancestors %s\r\n"
 				  "Referrer-Policy: no-referrer\r\n", etag, options.frame_ancestors);
 	if (known && strcmp(known, etag) == 0)
 		answer_send(http, 304, NULL, fields.data, NULL, 0);
@@ -73,11 +79,29 @@ file_request(Http *http, const Url *url)
 	close(fd);
 }
 
+/* The dashboard is built apart, since not everybody has Node.js. */
+static void
+answer_unbuilt(Http *http)
+{
+	static const char page[] =
+		"<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>Activity</title>\n"
+		"<h1>The dashboard is not built</h1>\n"
+		"<p>The gateway runs, and serves the API and the stream. For the dashboard, with Node.js and npm at hand,\n"
+		"say this where the sources are, then load this page again:</p>\n"
+		"<pre>make dashboard\nmake install</pre>\n"
+		"<p>Or name a folder that has it: <code>activity-gateway --files FOLDER</code>.</p>\n";
+
+	answer_send(http, 200, "text/html; charset=utf-8",
+				"Cache-Control: no-store\r\nContent-Security-Policy: default-src 'none'\r\n",
+				page, sizeof(page) - 1);
+}
+
 /* An empty last segment is the folder's index. */
 static int
 open_below(const Url *url)
 {
-	int			at = open(options.files, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	const char *folder = options.files ? options.files : GATEWAY_DASHBOARD;
+	int			at = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	for (int i = 0; i < url->count && at >= 0; i++)
 	{

@@ -8,7 +8,7 @@
 #include "http.h"
 #include "url.h"
 
-/* Answers a GET or HEAD with a file below options.files. */
+/* Answers a GET or HEAD with a file below options.files, or of the dashboard. */
 extern void file_request(Http *http, const Url *url);
 
 #endif

@@ -56,7 +56,7 @@ route(Http *http, const Url *url)
 		status_health(http);
 	else if (is(url, 1, "metrics"))
 		status_metrics(http);
-	else if (options.files && !options.no_dashboard)
+	else if (!options.no_dashboard)
 		file_request(http, url);
 	else
 		answer_problem(http, 404, "not_found", "there is nothing at this address");
