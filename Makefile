@@ -78,6 +78,7 @@ OBJS = \
 	src/stream/chain.o \
 	src/stream/head.o \
 	src/stream/progress.o \
+	src/stream/position.o \
 	src/stream/publisher.o \
 	src/stream/replay.o \
 	src/stream/right.o \

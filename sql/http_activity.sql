@@ -58,6 +58,27 @@ $$;
 COMMENT ON FUNCTION _activity.http_event(_activity.http_request) IS
 	'GET /activity/{id}';
 
+CREATE FUNCTION _activity.event_position(organization text, id uuid, recorded_at timestamptz)
+RETURNS TABLE ("position" bigint, cursor text, hash bytea)
+LANGUAGE c STABLE STRICT PARALLEL RESTRICTED ROWS 1 AS 'MODULE_PATHNAME', 'act_event_position';
+COMMENT ON FUNCTION _activity.event_position(text, uuid, timestamptz) IS
+	'where the event of this id stands, and the hash of the chain there; no row before it is published';
+
+CREATE FUNCTION _activity.http_position(request _activity.http_request) RETURNS _activity.http_answer
+LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	event json := (_activity.http_event(request)).body::json;
+	place record;
+BEGIN
+	SELECT p.* INTO place FROM _activity.event_position(request.organization, (event->>'id')::uuid, (event->>'recordedAt')::timestamptz) p;
+	RETURN _activity.http_json(json_build_object('position', place."position", 'cursor', place.cursor, 'hash', encode(place.hash, 'hex'))::text);
+END
+$$;
+COMMENT ON FUNCTION _activity.http_position(_activity.http_request) IS
+	'GET /activity/{id}/position';
+
 -- A field of the body; any that is not of this kind is refused.
 CREATE FUNCTION _activity.http_field(body jsonb, name text, kind text, required boolean DEFAULT false) RETURNS jsonb
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE

@@ -41,7 +41,8 @@ BEGIN ATOMIC
 	('GET', 4, '/organizations/{organization}/activity/types', 'read', NULL, 'http_types', '{}', 'The event types'),
 	('GET', 4, '/organizations/{organization}/activity/checkpoint', 'read', 'feed', 'http_checkpoint', '{position}', 'The hash chain at a position'),
 	('GET', 4, '/organizations/{organization}/activity/verify', 'read', 'feed', 'http_verify', '{}', 'Recompute the hash chain'),
-	('GET', 4, '/organizations/{organization}/activity/{id}', 'read', 'feed', 'http_event', '{}', 'One event');
+	('GET', 4, '/organizations/{organization}/activity/{id}', 'read', 'feed', 'http_event', '{}', 'One event'),
+	('GET', 5, '/organizations/{organization}/activity/{id}/position', 'read', 'feed', 'http_position', '{}', 'Where an event stands in the stream and the hash chain');
 END;
 COMMENT ON FUNCTION _activity.http_routes() IS
 	'the routes below /api/v1: method, slashes, pattern, what the caller must be able to, the feature that the tier must open, handler';

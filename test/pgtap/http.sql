@@ -187,6 +187,9 @@ SELECT ok((SELECT body->'items' @> '[{"dimension": "eventType", "key": "auth.sig
 SELECT is((SELECT jsonb_array_length(body->'items')::bigint FROM ask('GET', '/organizations/acme/activity/types', :'reader')), (SELECT count(*) FROM activity.event_types), 'the types');
 SELECT activity.publish() \g /dev/null
 SELECT is((SELECT body->>'hash' FROM ask('GET', '/organizations/acme/activity/checkpoint', :'reader')), (SELECT encode(hash, 'hex') FROM activity.checkpoint('acme')), 'the checkpoint');
+SELECT is((SELECT body->>'hash' FROM ask('GET', '/organizations/acme/activity/' || r.id || '/position', :'reader')), encode(c.hash, 'hex'), 'an event knows its place')
+FROM activity.replay('acme', NULL) r, activity.checkpoint('acme', r."position") c WHERE r."position" = 1;
+SELECT is(told('GET', '/organizations/acme/activity/nothing/position', :'reader'), '404 not_found');
 SELECT is(told('GET', '/organizations/acme/activity/checkpoint', :'reader', 'position=99999'), '400 bad_request');
 SELECT results_eq(format($$SELECT body->'valid', body->'problems', body->'position' FROM ask('GET', '/organizations/acme/activity/verify', %L)$$, :'reader'),
 	$$SELECT 'true'::jsonb, '[]'::jsonb, to_jsonb("position") FROM activity.checkpoint('acme')$$, 'the proof');
