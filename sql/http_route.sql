@@ -42,7 +42,25 @@ BEGIN ATOMIC
 	('GET', 4, '/organizations/{organization}/activity/checkpoint', 'read', 'feed', 'http_checkpoint', '{position}', 'The hash chain at a position'),
 	('GET', 4, '/organizations/{organization}/activity/verify', 'read', 'feed', 'http_verify', '{}', 'Recompute the hash chain'),
 	('GET', 4, '/organizations/{organization}/activity/{id}', 'read', 'feed', 'http_event', '{}', 'One event'),
-	('GET', 5, '/organizations/{organization}/activity/{id}/position', 'read', 'feed', 'http_position', '{}', 'Where an event stands in the stream and the hash chain');
+	('GET', 5, '/organizations/{organization}/activity/{id}/position', 'read', 'feed', 'http_position', '{}', 'Where an event stands in the stream and the hash chain'),
+	('GET', 3, '/organizations/{organization}/holds', 'administer', NULL, 'http_holds', '{}', 'Legal holds'),
+	('GET', 3, '/organizations/{organization}/redactions', 'administer', NULL, 'http_redactions', '{}', 'What was erased'),
+	('GET', 4, '/organizations/{organization}/realtime/secrets', 'stream', 'stream', 'http_secrets', '{}', 'One''s own secrets for the stream'),
+	('POST', 4, '/organizations/{organization}/realtime/secrets', 'stream', 'stream', 'http_secret_create', '{}', 'Make a secret'),
+	('DELETE', 5, '/organizations/{organization}/realtime/secrets/{id}', 'stream', 'stream', 'http_secret_revoke', '{}', 'Revoke a secret'),
+	('POST', 6, '/organizations/{organization}/realtime/secrets/{id}/rotate', 'stream', 'stream', 'http_secret_rotate', '{}', 'Replace a secret'),
+	('GET', 3, '/organizations/{organization}/webhooks', 'read', 'webhooks', 'http_webhooks', '{}', 'The webhooks'),
+	('POST', 3, '/organizations/{organization}/webhooks', 'webhooks', 'webhooks', 'http_webhook_create', '{}', 'Register a webhook'),
+	('GET', 5, '/organizations/{organization}/webhooks/deliveries/{id}', 'read', 'webhooks', 'http_delivery', '{}', 'A delivery with its tries'),
+	('POST', 6, '/organizations/{organization}/webhooks/deliveries/{id}/retry', 'webhooks', 'webhooks', 'http_delivery_retry', '{}', 'Send a delivery again'),
+	('GET', 4, '/organizations/{organization}/webhooks/{id}', 'read', 'webhooks', 'http_webhook', '{}', 'A webhook'),
+	('PATCH', 4, '/organizations/{organization}/webhooks/{id}', 'webhooks', 'webhooks', 'http_webhook_change', '{}', 'Change a webhook'),
+	('DELETE', 4, '/organizations/{organization}/webhooks/{id}', 'webhooks', 'webhooks', 'http_webhook_delete', '{}', 'Remove a webhook'),
+	('GET', 5, '/organizations/{organization}/webhooks/{id}/deliveries', 'read', 'webhooks', 'http_deliveries', '{page,limit,status}', 'What is and was sent'),
+	('POST', 5, '/organizations/{organization}/webhooks/{id}/rotate-secret', 'webhooks', 'webhooks', 'http_webhook_rotate', '{}', 'Replace the signing secret'),
+	('POST', 5, '/organizations/{organization}/webhooks/{id}/test', 'webhooks', 'webhooks', 'http_webhook_test', '{}', 'Send a test message'),
+	('POST', 5, '/organizations/{organization}/webhooks/{id}/recover', 'webhooks', 'webhooks', 'http_webhook_recover', '{}', 'Send what was not delivered'),
+	('POST', 5, '/organizations/{organization}/webhooks/{id}/replay', 'webhooks', 'webhooks', 'http_webhook_replay', '{}', 'Send a time''s events again');
 END;
 COMMENT ON FUNCTION _activity.http_routes() IS
 	'the routes below /api/v1: method, slashes, pattern, what the caller must be able to, the feature that the tier must open, handler';
@@ -64,6 +82,7 @@ BEGIN ATOMIC
 	('before', 'uuid', NULL, NULL, NULL, 'cursor: what is older'),
 	('after', 'uuid', NULL, NULL, NULL, 'cursor: what is newer'),
 	('count', 'boolean', NULL, NULL, NULL, 'whether the total is counted; by default unless there is a cursor'),
+	('status', 'pending,in_flight,delivered,failed,dead', NULL, NULL, NULL, 'where a delivery stands'),
 	('position', 'integer', 0, 9007199254740991, NULL, 'position in the stream; the newest by default');
 END;
 COMMENT ON FUNCTION _activity.http_parameter() IS
