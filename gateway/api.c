@@ -8,10 +8,23 @@
 
 #include "answer.h"
 #include "database.h"
+#include "export.h"
 #include "log.h"
 #include "utf8.h"
 
 #include <jansson.h>
+
+/* Says that the body may follow piece by piece (sql/http_export.sql). */
+#define STREAM_FIELD "x-activity-stream"
+
+/* A request that the database has. */
+typedef struct Call
+{
+	Http	   *http;
+	char	   *path;
+	char	   *query;
+	char	   *headers;
+} Call;
 
 static char *headers_json(Http *http);
 static void answered(void *arg, const Answer *answer);
@@ -23,7 +36,7 @@ api_request(Http *http, const Url *url)
 	const char *body = http->body.data ? http->body.data : "";
 	const char *parameters[5] = {llhttp_method_name(http->parser.method), url->path,
 	url->query, NULL, body};
-	char	   *headers;
+	Call	   *call;
 
 	if (strlen(body) != http->body.len || !utf8_check(&utf8, body, http->body.len) ||
 		!utf8_is_whole(&utf8))
@@ -36,12 +49,15 @@ api_request(Http *http, const Url *url)
 		answer_problem(http, 503, "database_away", "the database can't be reached at the moment");
 		return;
 	}
-	headers = headers_json(http);
-	parameters[3] = headers;
+	call = allocate(sizeof(Call));
+	call->http = http;
+	call->path = copy_text(url->path);
+	call->query = copy_text(url->query);
+	call->headers = headers_json(http);
+	parameters[3] = call->headers;
 	database_ask(PRIORITY_SECOND,
 				 "SELECT status, headers, body FROM activity.http($1, $2, $3, $4::jsonb, $5)",
-				 5, parameters, answered, http);
-	free(headers);
+				 5, parameters, answered, call);
 }
 
 /* An object of the header fields; those of one name are joined. */
@@ -59,8 +75,8 @@ headers_json(Http *http)
 		Buffer		clean = {0};
 
 		value = at + strlen(at) + 1;
-		if (http_header(http, at) != value)
-			continue;			/* it was joined to the first */
+		if (http_header(http, at) != value || strcmp(at, STREAM_FIELD) == 0)
+			continue;			/* it was joined to the first, or is ours to say */
 		http_header_all(http, at, &all);
 		utf8_append_clean(&clean, all.data ? all.data : "", all.len);
 		buffer_text(&json, json.len > 1 ? "," : "");
@@ -70,7 +86,7 @@ headers_json(Http *http)
 		buffer_free(&all);
 		buffer_free(&clean);
 	}
-	buffer_text(&json, "}");
+	buffer_text(&json, json.len > 1 ? ",\"" STREAM_FIELD "\":\"1\"}" : "{\"" STREAM_FIELD "\":\"1\"}");
 	return json.data;
 }
 
@@ -88,7 +104,7 @@ is_ours(const char *name)
 }
 
 static char *
-header_fields(const char *text, const char **type)
+header_fields(const char *text, const char **type, bool *streams)
 {
 	json_t	   *object = json_loads(text, 0, NULL);
 	Buffer		fields = {0};
@@ -104,6 +120,8 @@ header_fields(const char *text, const char **type)
 			continue;
 		if (strcasecmp(name, "content-type") == 0 && *type == NULL)
 			*type = copy_text(words);
+		else if (strcasecmp(name, STREAM_FIELD) == 0)
+			*streams = true;
 		else
 			buffer_printf(&fields, "%s: %s\r\n", name, words);
 	}
@@ -114,18 +132,24 @@ header_fields(const char *text, const char **type)
 static void
 answered(void *arg, const Answer *answer)
 {
-	Http	   *http = arg;
+	Call	   *call = arg;
+	Http	   *http = call->http;
 	const PGresult *result = answer->result;
 	const char *type = NULL;
+	bool		streams = false;
 	char	   *fields;
 
 	if (result && PQntuples(result) == 1)
 	{
 		int			status = atoi(PQgetvalue(result, 0, 0));
 
-		fields = header_fields(PQgetvalue(result, 0, 1), &type);
-		answer_send(http, status >= 200 && status < 600 ? status : 500, type, fields,
-					PQgetvalue(result, 0, 2), PQgetlength(result, 0, 2));
+		fields = header_fields(PQgetvalue(result, 0, 1), &type, &streams);
+		if (streams)
+			export_begin(http, type ? type : "application/octet-stream", fields,
+						 call->path, call->query, call->headers);
+		else
+			answer_send(http, status >= 200 && status < 600 ? status : 500, type, fields,
+						PQgetvalue(result, 0, 2), PQgetlength(result, 0, 2));
 		free(fields);
 		free((char *) type);
 	}
@@ -139,4 +163,8 @@ answered(void *arg, const Answer *answer)
 				 log_quote(answer->message ? answer->message : ""));
 		answer_problem(http, 500, "internal_error", "the request could not be answered");
 	}
+	free(call->path);
+	free(call->query);
+	free(call->headers);
+	free(call);
 }

@@ -361,6 +361,7 @@ http_produce(Http *http, ProduceFn produce, LoopFn produced, void *arg)
 	http->produce = produce;
 	http->produced = produced;
 	http->producer = arg;
+	http->waiting = false;
 	if (http->peer == NULL)
 	{
 		produced(arg);
@@ -380,7 +381,7 @@ drained(Peer *peer)
 	bool		more = true;
 
 	http->running = true;
-	while (more && http->produce && http->peer && !peer_is_full(peer))
+	while (more && http->produce && http->peer && !http->waiting && !peer_is_full(peer))
 		more = http->produce(http, http->producer);
 	http->running = outer;
 	if (http->peer && more)
@@ -389,6 +390,20 @@ drained(Peer *peer)
 		http->produced(http->producer);
 	http->produce = NULL;
 	http_answered(http);
+}
+
+void
+http_wait(Http *http)
+{
+	http->waiting = true;
+}
+
+void
+http_more(Http *http)
+{
+	http->waiting = false;
+	if (http->peer && !peer_is_full(http->peer))
+		drained(http->peer);
 }
 
 static void

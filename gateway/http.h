@@ -49,6 +49,7 @@ struct Http
 	size_t		whole;			/* bytes of it that are whole pairs */
 	Buffer		body;
 	Buffer		rest;			/* what has come and is not parsed */
+	bool		waiting;		/* the next piece is not there yet */
 	ProduceFn	produce;
 	LoopFn		produced;		/* frees the producer's argument */
 	void	   *producer;
@@ -75,6 +76,10 @@ extern void http_answered(Http *http);
 
 /* After a head without an end: calls produce whenever there is room. */
 extern void http_produce(Http *http, ProduceFn produce, LoopFn produced, void *arg);
+
+/* From within produce: there is no piece yet; http_more says when there is one. */
+extern void http_wait(Http *http);
+extern void http_more(Http *http);
 
 /* Connections without a request end now, others after their answer. */
 extern void http_drain(void);

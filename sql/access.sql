@@ -89,6 +89,7 @@ BEGIN ATOMIC
 	('serve', 'function', 'report_delivery'),
 	('serve', 'function', 'retry_after'),
 	('serve', 'function', 'http'),
+	('serve', 'function', 'serve_export'),
 
 	('comply', 'function', 'redact'),
 	('comply', 'function', 'redact_person'),

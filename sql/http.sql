@@ -81,10 +81,13 @@ BEGIN
 		request := _activity.http_identify(request, route.capability, route.feature);
 	END IF;
 	request.parameters := CASE WHEN query <> '' THEN _activity.http_read_query(query, route.parameters) ELSE '{}' END;
-	IF request.method IN ('GET', 'HEAD') THEN
+	-- Exports are read, and recorded nevertheless.
+	IF request.method IN ('GET', 'HEAD') AND route.capability IS DISTINCT FROM 'export' THEN
 		RETURN _activity.http_call(route.handler, request);
 	END IF;
-	request.body := _activity.http_read_body(body, request.headers);
+	IF request.method NOT IN ('GET', 'HEAD') THEN
+		request.body := _activity.http_read_body(body, request.headers);
+	END IF;
 	RETURN _activity.http_act(route.handler, request);
 EXCEPTION WHEN OTHERS THEN
 	GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT,

@@ -41,6 +41,8 @@ BEGIN ATOMIC
 	('GET', 4, '/organizations/{organization}/activity/types', 'read', NULL, 'http_types', '{}', 'The event types'),
 	('GET', 4, '/organizations/{organization}/activity/checkpoint', 'read', 'feed', 'http_checkpoint', '{position}', 'The hash chain at a position'),
 	('GET', 4, '/organizations/{organization}/activity/verify', 'read', 'feed', 'http_verify', '{}', 'Recompute the hash chain'),
+	('GET', 4, '/organizations/{organization}/activity/export', 'export', 'feed', 'http_export',
+		'{format,columns,eventType,actorUserId,subject,onBehalfOf,from,to,search,upTo}', 'Export events'),
 	('GET', 4, '/organizations/{organization}/activity/{id}', 'read', 'feed', 'http_event', '{}', 'One event'),
 	('GET', 5, '/organizations/{organization}/activity/{id}/position', 'read', 'feed', 'http_position', '{}', 'Where an event stands in the stream and the hash chain'),
 	('GET', 3, '/organizations/{organization}/holds', 'administer', NULL, 'http_holds', '{}', 'Legal holds'),
@@ -82,6 +84,9 @@ BEGIN ATOMIC
 	('before', 'uuid', NULL, NULL, NULL, 'cursor: what is older'),
 	('after', 'uuid', NULL, NULL, NULL, 'cursor: what is newer'),
 	('count', 'boolean', NULL, NULL, NULL, 'whether the total is counted; by default unless there is a cursor'),
+	('format', 'csv,json,ndjson,cloudevents,ocsf', NULL, NULL, 'csv', 'how events are written'),
+	('columns', 'words', NULL, NULL, NULL, 'columns of csv, in order; with commas, or repeated'),
+	('upTo', 'text', NULL, NULL, NULL, 'a cursor of the stream: the same one gives the same bytes'),
 	('status', 'pending,in_flight,delivered,failed,dead', NULL, NULL, NULL, 'where a delivery stands'),
 	('position', 'integer', 0, 9007199254740991, NULL, 'position in the stream; the newest by default');
 END;

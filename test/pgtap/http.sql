@@ -194,6 +194,23 @@ SELECT is(told('GET', '/organizations/acme/activity/checkpoint', :'reader', 'pos
 SELECT results_eq(format($$SELECT body->'valid', body->'problems', body->'position' FROM ask('GET', '/organizations/acme/activity/verify', %L)$$, :'reader'),
 	$$SELECT 'true'::jsonb, '[]'::jsonb, to_jsonb("position") FROM activity.checkpoint('acme')$$, 'the proof');
 
+-- Exports
+CREATE FUNCTION export_of(token text, query text, stream boolean DEFAULT false) RETURNS TABLE (status int, headers jsonb, body text) LANGUAGE sql AS $$
+	SELECT * FROM activity.http('GET', '/api/v1/organizations/acme/activity/export', $2,
+		jsonb_build_object('authorization', 'Bearer ' || $1) || CASE WHEN $3 THEN '{"x-activity-stream": "1"}' ELSE '{}' END::jsonb, '')
+$$;
+SELECT results_eq(format($$SELECT headers->>'content-disposition', body FROM export_of(%L, 'to=2026-02-01&columns=event_id,action')$$, :'ann'),
+	$$SELECT 'attachment; filename="activity.csv"', string_agg(line || E'\n', '') FROM activity.export('acme', 'csv', '{event_id,action}', until => '2026-02-01Z') line$$, 'an export');
+SELECT is((SELECT actor_id FROM activity.feed('acme', '{compliance.exported}', actor => 'ann')), 'ann', 'is an event of who asked');
+SELECT is(told('GET', '/organizations/acme/activity/export', :'reader'), '403 missing_capability');
+SELECT results_eq(format($$SELECT q, status FROM (VALUES ('format=pdf'), ('columns=no'), ('format=json&columns=event_id'), ('eventType=no.such'), ('upTo=x'), ('upTo=1.99999'), ('limit=1')) v (q), LATERAL export_of(%L, q)$$, :'ann'),
+	$$VALUES ('format=pdf', 400), ('columns=no', 400), ('format=json&columns=event_id', 400), ('eventType=no.such', 400), ('upTo=x', 400), ('upTo=1.99999', 409), ('limit=1', 400)$$, 'what is wrong is told at once');
+SELECT results_eq(format($$SELECT body, headers->>'x-activity-stream', headers->>'content-type' FROM export_of(%L, 'format=ndjson', true)$$, :'ann'), $$VALUES ('', 'export', 'application/x-ndjson')$$, 'the gateway gets the head');
+SELECT results_eq(format($$SELECT activity.serve_export('/api/v1/organizations/acme/activity/export', 'format=ndjson&to=2026-02-01', '{"authorization": "Bearer %s"}')$$, :'ann'),
+	$$SELECT activity.export('acme', 'ndjson', until => '2026-02-01Z')$$, 'and then the lines');
+SELECT throws_ok(format($$SELECT activity.serve_export('/api/v1/organizations/other/activity/export', '', '{"authorization": "Bearer %s"}')$$, :'ann'), 'ACH00', NULL, 'its own');
+SELECT is((SELECT body FROM activity.http('HEAD', '/api/v1/organizations/acme/activity/export', '', jsonb_build_object('authorization', 'Bearer ' || :'ann'), '')), '', 'HEAD exports nothing');
+
 -- Sessions
 SELECT regexp_replace(activity.dashboard_link('acme', 'ann'), '.*/#/enter/', '') AS code, regexp_replace(activity.dashboard_link('acme', 'mel'), '.*/', '') AS code2 \gset
 SELECT matches(activity.dashboard_link('acme', 'ann'), '^http://localhost:8080/#/enter/[A-Za-z0-9_-]{43}$');
