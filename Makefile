@@ -90,6 +90,8 @@ OBJS = \
 	src/export/csv.o \
 	src/export/envelope.o \
 	src/export/export.o \
+	src/export/exported.o \
+	src/export/proof.o \
 	src/export/scope.o \
 	src/http/call.o \
 	src/http/check_export.o \

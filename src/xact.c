@@ -16,6 +16,7 @@
 #include "base/cache.h"
 #include "event/event.h"
 #include "event/organization.h"
+#include "export/exported.h"
 #include "feed/read_note.h"
 #include "record/message.h"
 #include "stream/head.h"
@@ -34,6 +35,10 @@ write_what_waits(void)
 
 	/* Into a table of its own. */
 	act_gap_flush();
+
+	/* Events of their own, also of exports whose transaction has failed. */
+	if (act_exported_waiting)
+		act_exported_write();
 
 	/* The same of who read. */
 	act_read_note_write();
@@ -60,6 +65,9 @@ forget_all(void)
 static void
 at_commit(void)
 {
+	if (act_exported_waiting)
+		act_exported_at_commit();
+
 	/* Our rows are visible to whom we wake. */
 	act_worker_wake_expecting();
 	act_organization_settle(true);
@@ -84,6 +92,8 @@ at_xact(XactEvent event, void *arg)
 	switch (event)
 	{
 		case XACT_EVENT_PRE_PREPARE:
+			if (act_exported_waiting)
+				act_exported_refuse_prepare();
 			write_what_waits();
 			break;
 		case XACT_EVENT_PRE_COMMIT:
@@ -101,6 +111,8 @@ at_xact(XactEvent event, void *arg)
 		case XACT_EVENT_ABORT:
 			/* The streams' ends as we know them may be what was rolled back. */
 			act_head_forget();
+			if (act_exported_waiting)
+				act_exported_at_abort();
 			at_no_commit();
 			break;
 		case XACT_EVENT_PARALLEL_PRE_COMMIT:

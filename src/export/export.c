@@ -4,31 +4,26 @@
  *
  * An export may be as large as the database, so it is returned a value per call: the
  * feed is read a page at a time, by the id of the last event, and all pages with
- * the statement's one snapshot.  The export is itself an event, recorded when the last
- * line was returned, or when the reader stops before that.  What fails outright takes its
- * transaction with it, and so its event.
+ * the statement's one snapshot.  The export is itself an event (exported.h).
  */
 #include "activity.h"
 
-#include "access/xact.h"
 #include "access/xlog.h"
-#include "common/cryptohash.h"
-#include "common/sha2.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/numeric.h"
-#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 
 #include "base/columns.h"
+#include "export/exported.h"
 #include "export/line.h"
+#include "export/proof.h"
 #include "export/scope.h"
 #include "feed/filter.h"
 #include "feed/scan.h"
 #include "record/record.h"
-#include "taxonomy/taxonomy.h"
 
 PG_FUNCTION_INFO_V1(act_export);
 
@@ -38,6 +33,8 @@ extern PGDLLEXPORT Datum act_export(PG_FUNCTION_ARGS);
 #define ARG_COLUMNS		2
 #define ARG_FILTERS		3		/* event_types to search, as feed() has them */
 #define FILTERS			6
+#define ARG_SINCE		6
+#define ARG_UNTIL		7
 #define ARG_UP_TO		9
 #define ARG_VIEWER		10
 #define ARG_ON_BEHALF_OF	11
@@ -48,12 +45,21 @@ extern PGDLLEXPORT Datum act_export(PG_FUNCTION_ARGS);
 
 typedef enum Format
 {
-	FORMAT_CSV, FORMAT_JSON, FORMAT_NDJSON, FORMAT_CLOUDEVENTS, FORMAT_OCSF
+	FORMAT_CSV, FORMAT_JSON, FORMAT_NDJSON, FORMAT_CLOUDEVENTS, FORMAT_OCSF,
+	FORMAT_PROOF
 } Format;
 
 static const char *const format_names[] = {
-	"csv", "json", "ndjson", "cloudevents", "ocsf"
+	"csv", "json", "ndjson", "cloudevents", "ocsf", "proof"
 };
+
+/* What is returned next. */
+typedef struct Line
+{
+	text	   *text;
+	bool		is_event;
+	pg_uuid_t	id;				/* of the event */
+} Line;
 
 typedef struct Export
 {
@@ -65,32 +71,33 @@ typedef struct Export
 	ActExportColumns *columns;	/* csv only */
 	ActFeedFilter *filter;
 	ActExportScope *scope;		/* NULL: everything */
-	char	   *cursor;			/* up to which, or the newest there is */
-	Jsonb	   *request;		/* the arguments, for the event */
-	pg_cryptohash_ctx *hash;
+	ActProof   *proof;			/* proof only */
+	Jsonb	   *request;		/* the arguments that choose events */
+	ActExported *exported;
 	int64		made;			/* lines of events */
-	int64		events;			/* of these, returned */
 	bool		begun;			/* the page's first line is not the export's */
 	bool		ended;			/* no page follows */
 	bool		closed;			/* nor a closing line */
-	bool		recorded;
 	int			lines;			/* of the page, and those returned */
 	int			returned;
-	text	   *line[PAGE_EVENTS + 2];
-	bool		is_event[PAGE_EVENTS + 2];
+	Line		line[PAGE_EVENTS + 2];
 } Export;
 
 static Export *begin(FunctionCallInfo fcinfo);
+static char *begin_scope(Export *export, FunctionCallInfo fcinfo);
 static Format read_format(FunctionCallInfo fcinfo);
 static ActFeedFilter *read_filter(FunctionCallInfo fcinfo);
-static Jsonb *read_request(FunctionCallInfo fcinfo, const Export *export);
+static Jsonb *read_request(FunctionCallInfo fcinfo);
+static char *argument_text(FunctionCallInfo fcinfo, int argument);
 static void push_text(JsonbParseState **state, const char *key, const char *value);
 static void read_page(Export *export);
+static void open_lines(Export *export);
+static void close_lines(Export *export);
+static void read_events(Export *export);
 static void add_event(Export *export, TupleTableSlot *row);
-static void add_line(Export *export, const char *bytes, int len, bool is_event);
+static void add_proof(void *state, const char *line, int len, const pg_uuid_t *id);
+static void add_line(Export *export, const char *bytes, int len, const pg_uuid_t *id);
 static void stop(Datum argument);
-static void record(Export *export, bool complete);
-static char *digest_of(Export *export);
 
 Datum
 act_export(PG_FUNCTION_ARGS)
@@ -115,17 +122,15 @@ act_export(PG_FUNCTION_ARGS)
 		read_page(export);
 	if (export->returned < export->lines)
 	{
-		text	   *line = export->line[export->returned];
+		Line	   *line = &export->line[export->returned++];
 
-		if (export->is_event[export->returned++])
-			export->events++;
-		if (pg_cryptohash_update(export->hash, (uint8 *) VARDATA_ANY(line),
-								 VARSIZE_ANY_EXHDR(line)) < 0 ||
-			pg_cryptohash_update(export->hash, (const uint8 *) "\n", 1) < 0)
-			elog(ERROR, "could not compute SHA-256");
-		SRF_RETURN_NEXT(call, PointerGetDatum(line));
+		/* The line feed behind it, too, which is not returned. */
+		act_exported_line(export->exported, VARDATA(line->text),
+						  VARSIZE(line->text) - VARHDRSZ + 1,
+						  line->is_event ? &line->id : NULL);
+		SRF_RETURN_NEXT(call, PointerGetDatum(line->text));
 	}
-	record(export, true);
+	act_exported_end(export->exported, true);
 	UnregisterExprContextCallback(result->econtext, stop, PointerGetDatum(export));
 	SRF_RETURN_DONE(call);
 }
@@ -134,6 +139,7 @@ static Export *
 begin(FunctionCallInfo fcinfo)
 {
 	Export	   *export = palloc0(sizeof(Export));
+	char	   *cursor;
 
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
@@ -158,18 +164,31 @@ begin(FunctionCallInfo fcinfo)
 		export->columns = act_export_columns(PG_ARGISNULL(ARG_COLUMNS) ? NULL :
 											 PG_GETARG_ARRAYTYPE_P(ARG_COLUMNS));
 	export->filter = read_filter(fcinfo);
-	if (!PG_ARGISNULL(ARG_UP_TO))
-	{
-		export->cursor = text_to_cstring(PG_GETARG_TEXT_PP(ARG_UP_TO));
-		export->scope = act_export_scope(export->filter->organization, export->cursor);
-	}
-	else
-		export->cursor = act_export_scope_newest(export->filter->organization);
-	export->request = read_request(fcinfo, export);
-	export->hash = pg_cryptohash_create(PG_SHA256);
-	if (export->hash == NULL || pg_cryptohash_init(export->hash) < 0)
-		elog(ERROR, "could not compute SHA-256");
+	cursor = begin_scope(export, fcinfo);
+	export->request = read_request(fcinfo);
+	if (export->format == FORMAT_PROOF)
+		export->proof = act_proof_begin(export->organization, export->filter, cursor);
+	export->exported = act_exported_begin(export->organization,
+										  format_names[export->format], cursor,
+										  export->request);
 	return export;
+}
+
+/* Up to which cursor: the given one, or the newest that there is. */
+static char *
+begin_scope(Export *export, FunctionCallInfo fcinfo)
+{
+	int32		organization = export->filter->organization;
+	char	   *cursor;
+
+	if (PG_ARGISNULL(ARG_UP_TO))
+		return act_export_scope_newest(organization);
+	cursor = text_to_cstring(PG_GETARG_TEXT_PP(ARG_UP_TO));
+	if (export->format == FORMAT_PROOF)
+		act_export_scope_check(organization, cursor);
+	else
+		export->scope = act_export_scope(organization, cursor);
+	return cursor;
 }
 
 static Format
@@ -184,7 +203,7 @@ read_format(FunctionCallInfo fcinfo)
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("there is no format \"%s\"", name),
-			 errhint("The formats are csv, json, ndjson, cloudevents and ocsf.")));
+			 errhint("The formats are csv, json, ndjson, cloudevents, ocsf and proof.")));
 }
 
 /* The feed's own reading of the filters, which stand elsewhere among its arguments. */
@@ -203,9 +222,9 @@ read_filter(FunctionCallInfo fcinfo)
 	return act_feed_filter_read(feed, FILTERS + 1);
 }
 
-/* What was asked for, as the event's metadata begins with it. */
+/* What was asked for, as the event and a proof say it. */
 static Jsonb *
-read_request(FunctionCallInfo fcinfo, const Export *export)
+read_request(FunctionCallInfo fcinfo)
 {
 	static const char *const names[] = {
 		NULL, NULL, "columns", "event_types", "actor", "subject", "since", "until",
@@ -215,18 +234,24 @@ read_request(FunctionCallInfo fcinfo, const Export *export)
 
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	for (int i = 0; i < lengthof(names); i++)
-	{
-		char	   *value;
-		Oid			output;
-		bool		varlena;
-
-		if (names[i] == NULL || PG_ARGISNULL(i))
-			continue;
-		getTypeOutputInfo(get_fn_expr_argtype(fcinfo->flinfo, i), &output, &varlena);
-		value = OidOutputFunctionCall(output, PG_GETARG_DATUM(i));
-		push_text(&state, names[i], value);
-	}
+		if (names[i] != NULL && !PG_ARGISNULL(i))
+			push_text(&state, names[i], argument_text(fcinfo, i));
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+}
+
+/* The same in any session: not by its TimeZone or DateStyle. */
+static char *
+argument_text(FunctionCallInfo fcinfo, int argument)
+{
+	Datum		value = PG_GETARG_DATUM(argument);
+	Oid			output;
+	bool		varlena;
+
+	if ((argument == ARG_SINCE || argument == ARG_UNTIL) &&
+		!TIMESTAMP_NOT_FINITE(DatumGetTimestampTz(value)))
+		return act_entry_time_text(DatumGetTimestampTz(value));
+	getTypeOutputInfo(get_fn_expr_argtype(fcinfo->flinfo, argument), &output, &varlena);
+	return OidOutputFunctionCall(output, value);
 }
 
 static void
@@ -247,47 +272,80 @@ static void
 read_page(Export *export)
 {
 	bool		first = !export->begun;
-	ActFeedScan *scan;
+
+	MemoryContextReset(export->page);
+	export->lines = export->returned = 0;
+	export->begun = true;
+	if (first)
+		open_lines(export);
+	if (export->ended || (export->filter->impossible && export->proof == NULL))
+	{
+		close_lines(export);
+		export->ended = export->closed = true;
+	}
+	else if (export->proof != NULL)
+		export->ended = !act_proof_page(export->proof, PAGE_EVENTS, PAGE_BYTES,
+										add_proof, export);
+	else
+		read_events(export);
+}
+
+static void
+open_lines(Export *export)
+{
+	MemoryContext old = MemoryContextSwitchTo(export->page);
+	StringInfoData line;
+
+	initStringInfo(&line);
+	if (export->format == FORMAT_CSV)
+		act_export_csv_header(&line, export->columns);
+	else if (export->format == FORMAT_JSON)
+		appendStringInfoChar(&line, '[');
+	else if (export->format == FORMAT_PROOF)
+		act_proof_header(export->proof, &line, export->request);
+	if (line.len > 0)
+		add_line(export, line.data, line.len, NULL);
+	MemoryContextSwitchTo(old);
+}
+
+static void
+close_lines(Export *export)
+{
+	MemoryContext old = MemoryContextSwitchTo(export->page);
+	StringInfoData line;
+
+	initStringInfo(&line);
+	if (export->format == FORMAT_JSON)
+		appendStringInfoChar(&line, ']');
+	else if (export->format == FORMAT_PROOF)
+		act_proof_end(export->proof, &line, act_exported_sha256(export->exported));
+	if (line.len > 0)
+		add_line(export, line.data, line.len, NULL);
+	MemoryContextSwitchTo(old);
+}
+
+static void
+read_events(Export *export)
+{
+	ActFeedScan *scan = act_feed_scan_begin(export->filter, BackwardScanDirection,
+											PAGE_EVENTS);
 	TupleTableSlot *row;
 	pg_uuid_t	last;
 	int			read = 0;
 	Size		bytes = 0;
 
-	MemoryContextReset(export->page);
-	export->lines = export->returned = 0;
-	export->begun = true;
-	if (first && export->format == FORMAT_CSV)
-	{
-		StringInfoData header;
-
-		initStringInfo(&header);
-		act_export_csv_header(&header, export->columns);
-		add_line(export, header.data, header.len, false);
-	}
-	else if (first && export->format == FORMAT_JSON)
-		add_line(export, "[", 1, false);
-
-	if (export->ended || export->filter->impossible)
-	{
-		if (export->format == FORMAT_JSON)
-			add_line(export, "]", 1, false);
-		export->ended = export->closed = true;
-		return;
-	}
-	scan = act_feed_scan_begin(export->filter, BackwardScanDirection, PAGE_EVENTS);
 	while (read < PAGE_EVENTS && bytes < PAGE_BYTES &&
 		   (row = act_feed_scan_next(scan)) != NULL)
 	{
 		bool		isnull;
-		pg_uuid_t	id = *DatumGetUUIDP(slot_getattr(row, ACT_EVENT_ID, &isnull));
 
 		CHECK_FOR_INTERRUPTS();
-		last = id;
+		last = *DatumGetUUIDP(slot_getattr(row, ACT_EVENT_ID, &isnull));
 		read++;
 		if (export->scope != NULL && !act_export_scope_has(export->scope, row))
 			continue;
 		add_event(export, row);
-		bytes += VARSIZE_ANY(export->line[export->lines - 1]);
+		bytes += VARSIZE(export->line[export->lines - 1].text);
 	}
 	export->ended = read < PAGE_EVENTS && bytes < PAGE_BYTES;
 	act_feed_scan_end(scan);
@@ -304,122 +362,49 @@ add_event(Export *export, TupleTableSlot *row)
 
 	initStringInfo(&line);
 	act_entry_read(row, &entry);
-	switch (export->format)
+	if (export->format == FORMAT_CSV)
+		act_export_csv(&line, export->columns, &entry);
+	else if (export->format == FORMAT_CLOUDEVENTS)
+		act_export_cloudevent(&line, export->organization, &entry);
+	else if (export->format == FORMAT_OCSF)
+		act_export_ocsf(&line, export->organization, &entry);
+	else
 	{
-		case FORMAT_CSV:
-			act_export_csv(&line, export->columns, &entry);
-			break;
-		case FORMAT_JSON:
-			if (export->made > 0)
-				appendStringInfoChar(&line, ',');
-			act_entry_append_object(&line, &entry);
-			break;
-		case FORMAT_NDJSON:
-			act_entry_append_object(&line, &entry);
-			break;
-		case FORMAT_CLOUDEVENTS:
-			act_export_cloudevent(&line, export->organization, &entry);
-			break;
-		case FORMAT_OCSF:
-			act_export_ocsf(&line, export->organization, &entry);
-			break;
+		if (export->format == FORMAT_JSON && export->made > 0)
+			appendStringInfoChar(&line, ',');
+		act_entry_append_object(&line, &entry);
 	}
-	add_line(export, line.data, line.len, true);
+	add_line(export, line.data, line.len, &entry.id);
 	export->made++;
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(export->scratch);
 }
 
 static void
-add_line(Export *export, const char *bytes, int len, bool is_event)
+add_proof(void *state, const char *line, int len, const pg_uuid_t *id)
 {
-	MemoryContext old = MemoryContextSwitchTo(export->page);
+	add_line(state, line, len, id);
+}
 
-	Assert(export->lines < lengthof(export->line));
-	export->is_event[export->lines] = is_event;
-	export->line[export->lines++] = cstring_to_text_with_len(bytes, len);
-	MemoryContextSwitchTo(old);
+/* Of an event, if it has an id. What is after the text's end is the line feed. */
+static void
+add_line(Export *export, const char *bytes, int len, const pg_uuid_t *id)
+{
+	Line	   *line = &export->line[export->lines++];
+
+	Assert(export->lines <= lengthof(export->line));
+	line->text = MemoryContextAlloc(export->page, VARHDRSZ + len + 1);
+	SET_VARSIZE(line->text, VARHDRSZ + len);
+	memcpy(VARDATA(line->text), bytes, len);
+	VARDATA(line->text)[len] = '\n';
+	line->is_event = id != NULL;
+	if (id != NULL)
+		line->id = *id;
 }
 
 /* The statement ends, or begins anew, before the last line was returned. */
 static void
 stop(Datum argument)
 {
-	Export	   *export = (Export *) DatumGetPointer(argument);
-	bool		bare = !ActiveSnapshotSet();
-
-	if (bare)
-		PushActiveSnapshot(GetTransactionSnapshot());
-	record(export, false);
-	if (bare)
-		PopActiveSnapshot();
-}
-
-static void
-record(Export *export, bool complete)
-{
-	JsonbParseState *state = NULL;
-	ActHappening happening = {0};
-	JsonbValue	value = {.type = jbvBinary};
-	pg_uuid_t	id;
-
-	if (export->recorded)
-		return;
-	export->recorded = true;
-	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-	push_text(&state, "kind", "export");
-	happening.subject = JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
-
-	state = NULL;
-	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-	push_text(&state, "format", format_names[export->format]);
-	push_text(&state, "cursor", export->cursor);
-	push_text(&state, "sha256", digest_of(export));
-	value.type = jbvString;
-	value.val.string.val = "rows";
-	value.val.string.len = 4;
-	pushJsonbValue(&state, WJB_KEY, &value);
-	value.type = jbvNumeric;
-	value.val.numeric = int64_to_numeric(export->events);
-	pushJsonbValue(&state, WJB_VALUE, &value);
-	value.type = jbvString;
-	value.val.string.val = "complete";
-	value.val.string.len = 8;
-	pushJsonbValue(&state, WJB_KEY, &value);
-	value.type = jbvBool;
-	value.val.boolean = complete;
-	pushJsonbValue(&state, WJB_VALUE, &value);
-	value.type = jbvString;
-	value.val.string.val = "filters";
-	value.val.string.len = 7;
-	pushJsonbValue(&state, WJB_KEY, &value);
-	value.type = jbvBinary;
-	value.val.binary.data = &export->request->root;
-	value.val.binary.len = VARSIZE_ANY_EXHDR(export->request);
-	pushJsonbValue(&state, WJB_VALUE, &value);
-	happening.metadata = JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
-
-	if (RecoveryInProgress())
-		return;
-	happening.organization = export->organization;
-	happening.organization_len = strlen(export->organization);
-	happening.type = act_taxonomy_require("compliance.exported", 19)->code;
-	happening.occurred_at = DT_NOBEGIN;
-	happening.cut = true;
-	(void) act_record(&happening, &id);
-}
-
-static char *
-digest_of(Export *export)
-{
-	uint8		digest[PG_SHA256_DIGEST_LENGTH];
-	char	   *text = palloc(2 * sizeof(digest) + 1);
-
-	if (pg_cryptohash_final(export->hash, digest, sizeof(digest)) < 0)
-		elog(ERROR, "could not compute SHA-256");
-	pg_cryptohash_free(export->hash);
-	export->hash = NULL;
-	for (int i = 0; i < sizeof(digest); i++)
-		sprintf(text + 2 * i, "%02x", digest[i]);
-	return text;
+	act_exported_end(((Export *) DatumGetPointer(argument))->exported, false);
 }

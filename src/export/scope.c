@@ -61,6 +61,18 @@ act_export_scope(int32 organization, const char *cursor)
 	return scope;
 }
 
+void
+act_export_scope_check(int32 organization, const char *cursor)
+{
+	ActStreamReader *stream = act_stream_open(GetActiveSnapshot());
+	int32		epoch;
+	int64		position;
+
+	act_stream_parse_cursor(cursor, &epoch, &position);
+	check(stream, organization, cursor, epoch, position);
+	act_stream_close(stream);
+}
+
 /* As of replay(), but what comes after the cursor may be gone. */
 static void
 check(ActStreamReader *stream, int32 organization, const char *cursor,

@@ -16,6 +16,9 @@ typedef struct ActExportScope ActExportScope;
  */
 extern ActExportScope *act_export_scope(int32 organization, const char *cursor);
 
+/* Throws as that does. */
+extern void act_export_scope_check(int32 organization, const char *cursor);
+
 /* Was the event of this row published at the cursor or before? */
 extern bool act_export_scope_has(const ActExportScope *scope, TupleTableSlot *row);
 

@@ -21,12 +21,27 @@
 
 PG_FUNCTION_INFO_V1(act_record_event);
 
+static pg_attribute_always_inline bool record(const ActHappening *happening,
+											  const ActWho *who, pg_uuid_t *id);
 static inline bool fit(ActEvent *event, bool cut);
 static Jsonb *subject_with_kind(Jsonb *subject, const char *kind);
 static TimestampTz time_of(const ActHappening *happening, pg_uuid_t *id);
 
 bool
 act_record(const ActHappening *happening, pg_uuid_t *id)
+{
+	return record(happening, NULL, id);
+}
+
+bool
+act_record_by(const ActHappening *happening, const ActWho *who, pg_uuid_t *id)
+{
+	return record(happening, who, id);
+}
+
+/* Inlined, because who it is costs nothing where it is the present actor. */
+static pg_attribute_always_inline bool
+record(const ActHappening *happening, const ActWho *who, pg_uuid_t *id)
 {
 	const ActEventType *type;
 	const ActActor *actor;
@@ -42,12 +57,12 @@ act_record(const ActHappening *happening, pg_uuid_t *id)
 	event.metadata = happening->metadata;
 	if (type->nrequired > 0)
 		act_taxonomy_check_required(type, event.subject, event.metadata);
-	actor = act_actor_current();
+	actor = who ? who->actor : act_actor_current();
 	event.actor_kind = actor->kind;
 	event.actor_id = actor->id;
 	event.actor_name = actor->name;
-	event.context = act_actor_context();
-	event.on_behalf_of = act_actor_on_behalf_of();
+	event.context = who ? who->context : act_actor_context();
+	event.on_behalf_of = who ? who->on_behalf_of : act_actor_on_behalf_of();
 
 	/* Before the template multiplies what is too large. */
 	event.description = happening->description;

@@ -6,6 +6,7 @@
 #define ACT_RECORD_H
 
 #include "event/id.h"
+#include "record/actor.h"
 #include "taxonomy/taxonomy.h"
 
 typedef struct ActHappening
@@ -21,6 +22,14 @@ typedef struct ActHappening
 	bool		cut;			/* too large: record what fits, don't throw */
 } ActHappening;
 
+/* Who did it and where it came from, as of some time before (record/actor.h). */
+typedef struct ActWho
+{
+	const ActActor *actor;
+	Jsonb	   *context;
+	Jsonb	   *on_behalf_of;	/* or NULL */
+} ActWho;
+
 /*
  * Records it in the current transaction; the id of the event into *id (which
  * of an event that exists already, if the caller gave that one's id).  An event
@@ -31,6 +40,10 @@ typedef struct ActHappening
  * ours, and the commit write what is left.
  */
 extern bool act_record(const ActHappening *happening, pg_uuid_t *id);
+
+/* The same, done by somebody who may not be the present actor. */
+extern bool act_record_by(const ActHappening *happening, const ActWho *who,
+						  pg_uuid_t *id);
 
 extern void act_record_open_batch(void);
 extern void act_record_close_batch(void);
