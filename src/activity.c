@@ -9,6 +9,7 @@
 #include "base/own_table.h"
 #include "event/append_only.h"
 #include "event/organization.h"
+#include "numbers/measure.h"
 #include "record/actor.h"
 #include "stream/head.h"
 #include "taxonomy/taxonomy.h"
@@ -46,4 +47,5 @@ _PG_init(void)
 		act_worker_launcher_register();
 	}
 	act_webhook_init();
+	act_numbers_init();
 }

@@ -22,6 +22,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "base/columns.h"
 #include "base/compat.h"
 #include "base/own_table.h"
 #include "base/own_row.h"
@@ -35,7 +36,9 @@ static const char *const tables[][2] = {
 	{"webhook_state", "ILLZZLZIIIzzzzN"},
 	{"webhook_retry", "IIZLLZIII"},
 	{"webhook_wake", "IL"},
-	{"set_aside", "TITLTTZIZ"}
+	{"set_aside", "TITLTTZIZ"},
+	{"measure", ACT_MEASURE_TYPES},
+	{"rollup", ACT_ROLLUP_LETTERS}
 };
 
 static Oid

@@ -339,6 +339,12 @@ is_of_type(Form_pg_attribute column, char letter)
 			return column->atttypid == TEXTARRAYOID;
 		case 'n':
 			return column->atttypid == INT8ARRAYOID;
+		case 'q':
+			return column->atttypid == INT4ARRAYOID;
+		case 'm':
+			return column->atttypid == NUMERICARRAYOID;
+		case 'y':
+			return column->atttypid == TIMESTAMPTZARRAYOID;
 		default:
 			return column->attlen == 4 && column->attbyval;
 	}

@@ -194,12 +194,8 @@ append(ActBatch *batch, Preparation *preparation, MemoryContext context)
 	batch->added++;
 	head->position++;
 	memcpy(head->hash, preparation->hash, ACT_CHAIN_BYTES);
-	published->organization = head->organization;
-	published->type = DatumGetInt32(row->tts_values[ACT_EVENT_TYPE - 1]);
+	act_subscriber_describe(row, published);
 	published->position = head->position;
-	published->id = *DatumGetUUIDP(row->tts_values[ACT_EVENT_ID - 1]);
-	published->occurred_at =
-		DatumGetTimestampTz(row->tts_values[ACT_EVENT_OCCURRED_AT - 1]);
 
 	if (batch->slots[batch->waiting] == NULL)
 	{
@@ -277,12 +273,12 @@ write_waiting(ActBatch *batch)
 		ResetPerTupleExprContext(batch->estate);
 	}
 	batch->waiting = 0;
-	MemoryContextReset(batch->row_context);
 	CommandCounterIncrement();
 	if (batch->careful)
 		act_subscriber_tell_each(batch->published, count, &batch->asides);
 	else
 		act_subscriber_tell(batch->published, count);
+	MemoryContextReset(batch->row_context);
 	act_worker_count(count, batch->sends ? 0 : count);
 }
 
@@ -367,6 +363,7 @@ act_batch_close(ActBatch *batch, int32 *segment)
 
 	write_waiting(batch);
 	Assert(batch->waiting == 0);
+	act_subscriber_flush();
 	act_subscriber_catch_up(batch->asides);
 	*segment = batch->segment.number;
 	FreeBulkInsertState(batch->bulk);

@@ -34,6 +34,10 @@
 static bool taken = false;
 static bool goes_on = false;
 
+PG_FUNCTION_INFO_V1(act_lock_publishing);
+
+extern PGDLLEXPORT Datum act_lock_publishing(PG_FUNCTION_ARGS);
+
 static bool is_alone(FunctionCallInfo fcinfo);
 
 /* An advisory lock would be anybody's to take; this one is not. */
@@ -52,6 +56,23 @@ act_right_take(void)
 	/* Also where a client sends the next statement before it has the result. */
 	MyXactFlags |= XACT_FLAGS_NEEDIMMEDIATECOMMIT;
 	return true;
+}
+
+/*
+ * lock_publishing(): what was published before is what others can have seen, and
+ * what is published later knows what this transaction did.
+ */
+PGDLLEXPORT Datum
+act_lock_publishing(PG_FUNCTION_ARGS)
+{
+	LOCKTAG		tag;
+
+	PreventCommandIfReadOnly("keeping others from publishing");
+	PreventCommandDuringRecovery("keeping others from publishing");
+	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, RelationRelationId,
+					   act_relation_oid(ACT_REL_PUBLICATION), LOCK_SUBOBJECT);
+	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+	PG_RETURN_VOID();
 }
 
 void

@@ -42,6 +42,7 @@ typedef struct Telling
 static void tell_one(const ActSubscriber *subscriber, ActPublished *events,
 					 int count, List **asides);
 static void tell(void *argument);
+static void tell_and_flush(void *argument);
 static void catch_up(const ActSubscriber *subscriber, ActAside *aside);
 static int	read_missed(const ActAside *aside, ActPublished *events, int most,
 						int64 *last);
@@ -51,6 +52,44 @@ act_subscriber_add(const ActSubscriber *subscriber)
 {
 	Assert(nsubscribers < SUBSCRIBERS_MAX);
 	subscribers[nsubscribers++] = subscriber;
+}
+
+void
+act_subscriber_describe(TupleTableSlot *row, ActPublished *event)
+{
+	bool		wanted = false;
+	bool		isnull;
+	Datum		datum;
+
+	event->organization =
+		DatumGetInt32(slot_getattr(row, ACT_EVENT_ORGANIZATION, &isnull));
+	event->type = DatumGetInt32(slot_getattr(row, ACT_EVENT_TYPE, &isnull));
+	event->id = *DatumGetUUIDP(slot_getattr(row, ACT_EVENT_ID, &isnull));
+	event->occurred_at =
+		DatumGetTimestampTz(slot_getattr(row, ACT_EVENT_OCCURRED_AT, &isnull));
+	datum = slot_getattr(row, ACT_EVENT_RECORDED_AT, &isnull);
+	event->recorded_at = isnull ? event->occurred_at : DatumGetTimestampTz(datum);
+	datum = slot_getattr(row, ACT_EVENT_ACTOR_ID, &isnull);
+	event->actor = isnull ? NULL : DatumGetTextPCopy(datum);
+	event->subject = event->metadata = NULL;
+	for (int i = 0; i < nsubscribers && !wanted; i++)
+		wanted = subscribers[i]->wants != NULL &&
+			subscribers[i]->wants(event->type);
+	if (!wanted)
+		return;
+	event->subject = DatumGetJsonbPCopy(slot_getattr(row, ACT_EVENT_SUBJECT,
+													 &isnull));
+	datum = slot_getattr(row, ACT_EVENT_METADATA, &isnull);
+	if (!isnull)
+		event->metadata = DatumGetJsonbPCopy(datum);
+}
+
+void
+act_subscriber_flush(void)
+{
+	for (int i = 0; i < nsubscribers; i++)
+		if (subscribers[i]->flush != NULL)
+			subscribers[i]->flush();
 }
 
 void
@@ -105,7 +144,7 @@ tell_one(const ActSubscriber *subscriber, ActPublished *events, int count,
 			strcmp(aside->step, subscriber->name) == 0)
 			return;
 	}
-	if (act_aside_try(tell, &telling, &failure))
+	if (act_aside_try(tell_and_flush, &telling, &failure))
 		return;
 	aside = palloc0(sizeof(ActAside));
 	aside->step = subscriber->name;
@@ -125,6 +164,16 @@ tell(void *argument)
 	for (int i = 0; i < telling->count; i++)
 		act_plant(telling->subscriber->name, telling->events[i].organization);
 	telling->subscriber->take(telling->events, telling->count);
+}
+
+static void
+tell_and_flush(void *argument)
+{
+	const ActSubscriber *subscriber = ((Telling *) argument)->subscriber;
+
+	tell(argument);
+	if (subscriber->flush != NULL)
+		subscriber->flush();
 }
 
 void
@@ -155,7 +204,7 @@ catch_up(const ActSubscriber *subscriber, ActAside *aside)
 
 	telling.count = read_missed(aside, events, CATCH_UP, &last);
 	Assert(last >= aside->position);
-	if (telling.count > 0 && !act_aside_try(tell, &telling, &failure))
+	if (telling.count > 0 && !act_aside_try(tell_and_flush, &telling, &failure))
 		act_aside_put(aside, &failure);
 	else if (last - aside->position < CATCH_UP)
 		act_aside_clear(aside);
@@ -182,20 +231,13 @@ read_missed(const ActAside *aside, ActPublished *events, int most, int64 *last)
 	while (looked < most && act_stream_next(stream, &at))
 	{
 		TupleTableSlot *row = act_lookup_event(lookup, at.organization, &at.id);
-		bool		isnull;
 
 		looked++;
 		*last = at.position;
 		if (row == NULL)
 			continue;			/* retention was here first */
-		events[count].organization = at.organization;
-		events[count].position = at.position;
-		events[count].id = at.id;
-		events[count].type =
-			DatumGetInt32(slot_getattr(row, ACT_EVENT_TYPE, &isnull));
-		events[count].occurred_at =
-			DatumGetTimestampTz(slot_getattr(row, ACT_EVENT_OCCURRED_AT, &isnull));
-		count++;
+		act_subscriber_describe(row, &events[count]);
+		events[count++].position = at.position;
 	}
 	act_lookup_close(lookup);
 	act_stream_close(stream);

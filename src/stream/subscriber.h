@@ -6,7 +6,9 @@
 #define ACT_SUBSCRIBER_H
 
 #include "datatype/timestamp.h"
+#include "executor/tuptable.h"
 #include "nodes/pg_list.h"
+#include "utils/jsonb.h"
 #include "utils/uuid.h"
 
 /* An event that has just been given its position. */
@@ -17,6 +19,10 @@ typedef struct ActPublished
 	int64		position;		/* in the organization's stream, from 1 */
 	pg_uuid_t	id;
 	TimestampTz occurred_at;
+	TimestampTz recorded_at;
+	text	   *actor;			/* its id, or NULL */
+	Jsonb	   *subject;		/* these two NULL unless somebody wants them */
+	Jsonb	   *metadata;
 } ActPublished;
 
 typedef struct ActSubscriber
@@ -34,6 +40,16 @@ typedef struct ActSubscriber
 	 */
 	void		(*take) (const ActPublished *events, int count);
 
+	/*
+	 * Called after one or more takes, at the latest when the batch ends, to write
+	 * what they have gathered; NULL: nothing waits.  What an abort cut short is
+	 * never flushed, so what is gathered must go with CurTransactionContext.
+	 */
+	void		(*flush) (void);
+
+	/* Are subject and metadata of such an event wanted?  NULL: never. */
+	bool		(*wants) (int32 type);
+
 	/* How many rows an event of the organization may make; NULL: few. */
 	int			(*weigh) (int32 organization);
 } ActSubscriber;
@@ -41,8 +57,15 @@ typedef struct ActSubscriber
 /* Once for each, from _PG_init; the pointer is kept. */
 extern void act_subscriber_add(const ActSubscriber *subscriber);
 
+/* What they are told of an event, all but its position; copied into the current
+ * context. */
+extern void act_subscriber_describe(TupleTableSlot *row, ActPublished *event);
+
 /* Tells all of them, without a subtransaction; or throws. */
 extern void act_subscriber_tell(const ActPublished *events, int count);
+
+/* The batch that was told so is at its end. */
+extern void act_subscriber_flush(void);
 
 /*
  * Tells all of them, each of each organization by itself.  *asides has what is set

@@ -1,0 +1,92 @@
+-- What comes in each month, from the recorded events of subscriptions.
+
+CREATE FUNCTION _activity.monthly(price numeric, period text, periods numeric) RETURNS numeric
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN price * CASE WHEN period ~* '^week' THEN 52 WHEN period ~* '^(day|daily)' THEN 365 ELSE 1 END
+	/ (CASE WHEN period ~* '^(month|quarter)' THEN 1 WHEN period ~* '^(year|annual|week|day|daily)' THEN 12 END
+		* CASE WHEN period ~* '^quarter' THEN 3 ELSE 1 END * nullif(periods, 0));
+COMMENT ON FUNCTION _activity.monthly(numeric, text, numeric) IS
+	'a price by the month: a year has 12, a week is 52 in 12, a day 365 in 12; null for another period';
+
+CREATE FUNCTION _activity.number_in(fields jsonb, names text[]) RETURNS numeric
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT (fields->>name)::numeric
+	FROM unnest(names) WITH ORDINALITY n (name, place)
+	WHERE jsonb_typeof(fields->name) = 'number'
+	   OR jsonb_typeof(fields->name) = 'string' AND fields->>name ~ '^[+-]?([0-9]{1,999}\.?[0-9]{0,999}|\.[0-9]{1,999})$'
+	ORDER BY place LIMIT 1
+$$;
+COMMENT ON FUNCTION _activity.number_in(jsonb, text[]) IS
+	'the first of these fields that is a number';
+
+CREATE FUNCTION activity.mrr(organization text, as_of timestamptz DEFAULT now(), viewer text DEFAULT NULL,
+	as_known text DEFAULT NULL)
+RETURNS TABLE (currency text, mrr numeric, subscriptions bigint)
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE ROWS 2 SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	owner constant integer := _activity.admit_analytics(mrr.organization, mrr.viewer);
+	known constant bigint := _activity.known_position(mrr.organization, mrr.as_known);
+	codes constant integer[] := _activity.type_codes('{subscription.*}');
+	later uuid[];
+BEGIN
+	IF known IS NOT NULL THEN
+		later := _activity.later_than(owner, known);
+	END IF;
+	RETURN QUERY
+	WITH told AS MATERIALIZED (
+		SELECT e.id, activity.action(e.type::activity.event_type) AS action,
+			e.subject || coalesce(e.metadata, '{}') AS fields, e.subject->>'id' AS subject,
+			coalesce(e.metadata->>'subscription', e.metadata->>'subscription_id', e.subject->>'subscription',
+				e.subject->>'subscription_id') AS subscription
+		FROM _activity.event e
+		WHERE e.organization = owner AND e.type = ANY (codes)
+		  AND e.occurred_at <= coalesce(mrr.as_of, 'infinity')
+		  AND (later IS NULL OR NOT EXISTS (SELECT FROM unnest(later) l WHERE l = e.id))),
+	terms AS (
+		SELECT t.*, t.action LIKE 'item\_%' AS is_item,
+			_activity.number_in(t.fields, '{amount,unit_amount,price}') AS price,
+			nullif(t.fields->>'currency', '') AS currency,
+			nullif(t.fields->>'interval', '') AS period,
+			_activity.number_in(t.fields, '{interval_count}') AS periods,
+			_activity.number_in(t.fields, '{quantity}') AS quantity
+		FROM told t),
+	-- Each thing as it was told last: a field that an event leaves out stays as it was.
+	things AS MATERIALIZED (
+		SELECT t.is_item, coalesce(t.subject, '') AS id,
+			(array_agg(t.subscription ORDER BY t.id DESC) FILTER (WHERE t.subscription IS NOT NULL))[1] AS subscription,
+			(array_agg(t.action ORDER BY t.id DESC) FILTER (WHERE t.action IN ('active', 'trialing', 'past_due',
+				'unpaid', 'paused', 'canceled', 'lapsed', 'item_added', 'item_updated', 'item_removed')))[1] AS state,
+			(array_agg(t.price ORDER BY t.id DESC) FILTER (WHERE t.price IS NOT NULL))[1] AS price,
+			(array_agg(t.currency ORDER BY t.id DESC) FILTER (WHERE t.currency IS NOT NULL))[1] AS currency,
+			(array_agg(t.period ORDER BY t.id DESC) FILTER (WHERE t.period IS NOT NULL))[1] AS period,
+			(array_agg(t.periods ORDER BY t.id DESC) FILTER (WHERE t.periods IS NOT NULL))[1] AS periods,
+			(array_agg(t.quantity ORDER BY t.id DESC) FILTER (WHERE t.quantity IS NOT NULL))[1] AS quantity
+		FROM terms t GROUP BY 1, 2),
+	counted AS MATERIALIZED (
+		SELECT s.* FROM things s WHERE NOT s.is_item AND s.state IN ('active', 'past_due')),
+	items AS MATERIALIZED (
+		SELECT i.subscription, coalesce(i.currency, s.currency) AS currency,
+			coalesce(_activity.monthly(i.price * coalesce(i.quantity, 1), coalesce(i.period, s.period, 'month'),
+				coalesce(i.periods, CASE WHEN i.period IS NULL THEN s.periods END, 1)), 0) AS share
+		FROM things i
+		LEFT JOIN counted s ON s.id = i.subscription
+		WHERE i.is_item AND i.state <> 'item_removed' AND i.price IS NOT NULL
+		  AND (i.subscription IS NULL OR s.id IS NOT NULL)),
+	shares AS (
+		SELECT coalesce(c.currency, (SELECT min(i.currency) FROM items i WHERE i.subscription = c.id)) AS currency,
+			coalesce(_activity.monthly(c.price * coalesce(c.quantity, 1), coalesce(c.period, 'month'), coalesce(c.periods, 1)), 0) AS share,
+			1 AS subscriptions
+		FROM counted c
+		UNION ALL
+		SELECT i.currency, i.share, 0 FROM items i)
+	SELECT s.currency, trim_scale(sum(s.share)), sum(s.subscriptions)::bigint
+	FROM shares s GROUP BY s.currency ORDER BY s.currency;
+END
+$$;
+COMMENT ON FUNCTION activity.mrr(text, timestamptz, text, text) IS
+	'monthly recurring revenue at a time, a line for each currency: active and past_due subscriptions and their items, each price times quantity by the month; errors: 42501 tier, AC008 viewer, AC012 and AC013 cursor';
