@@ -11,12 +11,16 @@ BEGIN ATOMIC
 		CASE WHEN c.measure > 0 THEN e.occurred_at END, CASE WHEN c.measure > 0 THEN e.occurred_at END
 	FROM _activity.event e
 	CROSS JOIN LATERAL (
-		SELECT m.measure, m.resource, m.unit, m.name, m.amount
-		FROM _activity.measure_event(e.type, coalesce(e.recorded_at, e.occurred_at), e.subject, e.metadata) m
+		WITH amounts AS (
+			SELECT m.measure, m.resource, m.unit, m.name, m.amount
+			FROM _activity.measure_event(e.type, coalesce(e.recorded_at, e.occurred_at), e.subject, e.metadata) m
+			WHERE e.commitment IS NULL
+			UNION ALL
+			SELECT k.measure, k.resource, k.unit, k.name, k.amount FROM _activity.kept_amount k
+			WHERE e.commitment IS NOT NULL AND k.organization = e.organization AND k.event = e.id)
+		SELECT a.measure, a.resource, a.unit, a.name, a.amount FROM amounts a
 		UNION ALL
-		SELECT 0, (SELECT m.resource
-				FROM _activity.measure_event(e.type, coalesce(e.recorded_at, e.occurred_at), e.subject, e.metadata) m LIMIT 1),
-			NULL, NULL, NULL) c
+		SELECT 0, (SELECT a.resource FROM amounts a ORDER BY a.measure LIMIT 1), NULL, NULL, NULL) c
 	WHERE e.organization = key
 	  AND e.occurred_at >= since AND e.occurred_at < until
 	  AND e.id >= _activity.id_at(since) AND e.id < _activity.id_at(until);
@@ -140,3 +144,129 @@ END
 $$;
 COMMENT ON FUNCTION _activity.cells(integer, timestamptz, timestamptz, bigint) IS
 	'the cells of an organization''s events from since until before until (null: no bound): whole quarter hours from the rollups, the rest, and what is not folded, from the events; known is a position: without what came later';
+
+-- For what changes events that are published. Their quarter hours are read again from
+-- the log, and everything that was made of these is made anew.
+CREATE FUNCTION _activity.rebuild_rollups(key integer, quarters integer[]) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	missing uuid[];
+	month integer;
+	until integer;
+	its integer[];
+	fresh tid;
+	everything tid[];
+BEGIN
+	WHILE _activity.compact_rollups(key) > 0 LOOP
+	END LOOP;
+	missing := _activity.unfolded(key);
+	FOR month IN
+		SELECT DISTINCT _activity.month_first(q) FROM unnest(quarters) q
+		WHERE _activity.quarter_start(q) >= _activity.gone_before(key)
+	LOOP
+		until := _activity.month_first(month + 32 * 96);
+		its := ARRAY(SELECT DISTINCT q FROM unnest(quarters) q WHERE q >= month AND q < until);
+		INSERT INTO _activity.rollup AS made
+		SELECT key, 0, min(c.quarter), max(c.quarter), count(*), array_agg(c.quarter), array_agg(c.measure),
+			array_agg(c.type), array_agg(c.actor), array_agg(c.resource), array_agg(c.unit), array_agg(c.name),
+			array_agg(c.events), array_agg(c.amount), array_agg(c.unmeasured), array_agg(c.first_at), array_agg(c.last_at)
+		FROM (SELECT c.* FROM unnest(its) q
+			CROSS JOIN LATERAL _activity.event_cells(key, _activity.quarter_start(q), _activity.quarter_start(q + 1)) c
+			WHERE NOT EXISTS (SELECT FROM unnest(missing) m WHERE m = c.id)) c
+		HAVING count(*) > 0
+		RETURNING made.ctid INTO fresh;
+		PERFORM _activity.merge_rollup(key, 1, month, until, CASE WHEN fresh IS NULL THEN '{}' ELSE ARRAY[fresh] END, its);
+		DELETE FROM _activity.rollup r WHERE r.ctid = fresh;
+		-- The others are made of the first.
+		DELETE FROM _activity.rollup r
+		WHERE r.organization = key AND r.kind > 1 AND r.first >= month AND r.last < until;
+		everything := ARRAY(SELECT r.ctid FROM _activity.rollup r
+			WHERE r.organization = key AND r.kind = 1 AND r.first >= month AND r.last < until);
+		FOR kind IN 2 .. 5 LOOP
+			PERFORM _activity.merge_rollup(key, kind, month, until, everything);
+		END LOOP;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION _activity.rebuild_rollups(integer, integer[]) IS
+	'makes the rollups of these quarter hours of an organization anew from its events, where those are kept';
+
+CREATE FUNCTION _activity.keep_amounts(key integer, ids uuid[]) RETURNS void
+LANGUAGE sql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	INSERT INTO _activity.kept_amount (organization, event, measure, resource, name, unit, amount)
+	SELECT e.organization, e.id, m.measure, m.resource, m.name, m.unit, m.amount
+	FROM _activity.event e
+	CROSS JOIN LATERAL _activity.measure_event(e.type, coalesce(e.recorded_at, e.occurred_at), e.subject, e.metadata) m
+	WHERE e.organization = key AND e.id = ANY (ids) AND e.commitment IS NULL
+	ON CONFLICT DO NOTHING
+$$;
+COMMENT ON FUNCTION _activity.keep_amounts(integer, uuid[]) IS
+	'keeps what these events amount to, before they are redacted';
+
+-- The quarter hours of all of these events, and then the name itself, wherever it is
+-- left: where events are gone, sums are not.
+CREATE FUNCTION _activity.redact_rollups(key integer, ids uuid[], person text, pseudonym text) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	UPDATE _activity.kept_amount k
+	SET resource = CASE k.resource WHEN redact_rollups.person THEN redact_rollups.pseudonym ELSE k.resource END,
+		name = nullif(k.name, redact_rollups.person), unit = nullif(k.unit, redact_rollups.person)
+	WHERE k.organization = key AND redact_rollups.person IN (k.resource, k.name, k.unit);
+	PERFORM _activity.rebuild_rollups(key, ARRAY(
+		SELECT DISTINCT _activity.quarter_of(activity.event_time(i)) FROM unnest(ids) i));
+	UPDATE _activity.rollup r
+	SET actors = array_replace(r.actors, redact_rollups.person, redact_rollups.pseudonym),
+		resources = array_replace(r.resources, redact_rollups.person, redact_rollups.pseudonym),
+		names = array_replace(r.names, redact_rollups.person, NULL),
+		units = array_replace(r.units, redact_rollups.person, NULL)
+	WHERE r.organization = key AND (redact_rollups.person = ANY (r.actors) OR redact_rollups.person = ANY (r.resources)
+		OR redact_rollups.person = ANY (r.names) OR redact_rollups.person = ANY (r.units));
+END
+$$;
+COMMENT ON FUNCTION _activity.redact_rollups(integer, uuid[], text, text) IS
+	'what the rollups know of these events once they are redacted, and of a person';
+
+-- Publishing does not wait for a redaction, so what gets its position meanwhile may be
+-- folded as it was. The ids that are not folded yet are noted, and their quarter
+-- hours made again by maintain(), until all of them are.
+CREATE FUNCTION _activity.note_repair(key integer, ids uuid[]) RETURNS void
+LANGUAGE sql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	INSERT INTO _activity.rollup_repair (organization, ids)
+	SELECT key, array_agg(i) FROM unnest(note_repair.ids) i
+	WHERE i = ANY (_activity.unfolded(key))
+	HAVING count(*) > 0
+$$;
+COMMENT ON FUNCTION _activity.note_repair(integer, uuid[]) IS
+	'notes which of these events, about to be redacted, are not in the rollups';
+
+CREATE FUNCTION _activity.repair_rollups() RETURNS bigint
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	repair record;
+	missing uuid[];
+	done bigint := 0;
+BEGIN
+	FOR repair IN SELECT r.ctid, r.organization, r.ids FROM _activity.rollup_repair r LOOP
+		missing := _activity.unfolded(repair.organization);
+		PERFORM _activity.rebuild_rollups(repair.organization, ARRAY(
+			SELECT DISTINCT _activity.quarter_of(activity.event_time(i)) FROM unnest(repair.ids) i));
+		done := done + cardinality(repair.ids);
+		DELETE FROM _activity.rollup_repair r WHERE r.ctid = repair.ctid;
+		INSERT INTO _activity.rollup_repair
+		SELECT repair.organization, array_agg(i) FROM unnest(repair.ids) i WHERE i = ANY (missing) HAVING count(*) > 0;
+	END LOOP;
+	RETURN done;
+END
+$$;
+COMMENT ON FUNCTION _activity.repair_rollups() IS
+	'makes the quarter hours again of events that were redacted before they were folded; of how many';

@@ -205,9 +205,11 @@ DECLARE
 BEGIN
 	events := 0;
 	deliveries := 0;
+	PERFORM _activity.note_repair(redact_events.key, redact_events.ids);
 	WHILE at <= total LOOP
 		part := redact_events.ids[at : at + batch - 1];
 		PERFORM _activity.refuse_held(redact_events.key, part);
+		PERFORM _activity.keep_amounts(redact_events.key, part);
 		events := events + _activity.redact_rows(redact_events.key, part, redaction,
 			redact_events.person, redact_events.pseudonym, redact_events.parts);
 		deliveries := deliveries + _activity.redact_elsewhere(redact_events.key, part,
@@ -217,6 +219,9 @@ BEGIN
 			RAISE NOTICE '% of % events of organization "%" redacted', least(at - 1, total), total, redact_events.organization;
 		END IF;
 	END LOOP;
+	IF total > 0 OR redact_events.person IS NOT NULL THEN
+		PERFORM _activity.redact_rollups(redact_events.key, redact_events.ids, redact_events.person, redact_events.pseudonym);
+	END IF;
 	IF total = 0 AND redact_events.person IS NOT NULL THEN
 		deliveries := _activity.redact_elsewhere(redact_events.key, '{}', redact_events.person, redact_events.pseudonym);
 	END IF;
@@ -258,7 +263,7 @@ DECLARE
 	owner integer;
 BEGIN
 	PERFORM _activity.check_reason(redact_one.reason);
-	PERFORM _activity.check_tables('event', 'redaction', 'hold', 'webhook_attempt', 'webhook_delivery', 'connection', 'token', 'read_note', 'set_aside', 'consumer_parked');
+	PERFORM _activity.check_tables('event', 'redaction', 'hold', 'webhook_attempt', 'webhook_delivery', 'connection', 'token', 'read_note', 'set_aside', 'consumer_parked', 'rollup', 'kept_amount', 'rollup_repair');
 	PERFORM _activity.lock_upkeep();
 	SELECT e.organization INTO owner FROM _activity.organization o
 	JOIN _activity.event e ON e.organization = o.key
@@ -339,7 +344,7 @@ BEGIN
 	IF name = redact_everywhere.person THEN
 		RAISE invalid_parameter_value USING MESSAGE = 'the pseudonym is the person';
 	END IF;
-	PERFORM _activity.check_tables('event', 'redaction', 'hold', 'webhook_attempt', 'webhook_delivery', 'connection', 'token', 'read_note', 'set_aside', 'consumer_parked');
+	PERFORM _activity.check_tables('event', 'redaction', 'hold', 'webhook_attempt', 'webhook_delivery', 'connection', 'token', 'read_note', 'set_aside', 'consumer_parked', 'rollup', 'kept_amount', 'rollup_repair');
 	PERFORM _activity.lock_upkeep();
 	FOR known IN
 		SELECT o.key, min(o.id) AS id FROM _activity.organization o
@@ -411,7 +416,7 @@ BEGIN
 	IF jsonb_typeof(ledger) IS DISTINCT FROM 'array' THEN
 		RAISE invalid_parameter_value USING MESSAGE = 'the ledger must be what activity.redaction_ledger() returned';
 	END IF;
-	PERFORM _activity.check_tables('event', 'redaction', 'hold', 'webhook_attempt', 'webhook_delivery', 'connection', 'token', 'read_note', 'set_aside', 'consumer_parked');
+	PERFORM _activity.check_tables('event', 'redaction', 'hold', 'webhook_attempt', 'webhook_delivery', 'connection', 'token', 'read_note', 'set_aside', 'consumer_parked', 'rollup', 'kept_amount', 'rollup_repair');
 	PERFORM _activity.lock_upkeep();
 	FOR entry IN SELECT value FROM jsonb_array_elements(ledger) LOOP
 		IF jsonb_typeof(entry->'events') IS DISTINCT FROM 'object' OR entry->>'redaction' IS NULL
@@ -425,9 +430,12 @@ BEGIN
 			FROM jsonb_each(entry->'events')
 		LOOP
 			PERFORM _activity.refuse_held(owner, part.ids);
+			PERFORM _activity.note_repair(owner, part.ids);
+			PERFORM _activity.keep_amounts(owner, part.ids);
 			rows := rows + _activity.redact_rows(owner, part.ids, (entry->>'redaction')::uuid, NULL,
 				entry->>'pseudonym', part.parts);
 			PERFORM _activity.redact_elsewhere(owner, part.ids, NULL, entry->>'pseudonym');
+			PERFORM _activity.redact_rollups(owner, part.ids, NULL, entry->>'pseudonym');
 		END LOOP;
 		CONTINUE WHEN rows = 0;
 		total := total + rows;

@@ -5,7 +5,17 @@
 --
 -- A row holds cells, the n-th of which are the n-th elements of its arrays. An
 -- array of which every element would be null is null. fold.c adds rows of kind 0
--- in the transaction that publishes; nothing is updated there.
+-- in the transaction that publishes; nothing is updated there. What maintain() makes
+-- of them is sorted by quarters, and no two rows of a kind meet in one:
+--
+--   1  everything
+--   2  amounts by days (UTC), under the first quarter hour of each, a row for a month
+--   3  amounts by months, likewise
+--   4  events by quarter hours and nothing else, a row for a month
+--   5  events by days and event type, a row for a month
+--
+-- So the sums of a time are those of its months, of the days at both ends, of the
+-- quarter hours beside these, and of what is in rows of kind 0.
 
 CREATE TABLE _activity.rollup (
 	organization integer NOT NULL,
@@ -26,8 +36,29 @@ CREATE TABLE _activity.rollup (
 	first_at   timestamptz[],    -- null for counts
 	last_at    timestamptz[]
 );
-CREATE INDEX rollup_key ON _activity.rollup (organization, kind, first);
+CREATE INDEX rollup_key ON _activity.rollup (kind, organization, first);
 SELECT pg_catalog.pg_extension_config_dump('_activity.rollup', '');
+
+-- What redacted events had amounted to: the amounts stay though metadata goes, and
+-- with them the sums. Nothing in it is of a person.
+CREATE TABLE _activity.kept_amount (
+	organization integer NOT NULL,
+	event      uuid    NOT NULL,
+	measure    integer NOT NULL,
+	resource   text    COLLATE "C",
+	name       text    COLLATE "C",
+	unit       text    COLLATE "C",
+	amount     numeric,
+	PRIMARY KEY (organization, event, measure)
+);
+SELECT pg_catalog.pg_extension_config_dump('_activity.kept_amount', '');
+
+-- Events that were redacted before they were folded (repair_rollups).
+CREATE TABLE _activity.rollup_repair (
+	organization integer NOT NULL,
+	ids        uuid[]  NOT NULL
+);
+SELECT pg_catalog.pg_extension_config_dump('_activity.rollup_repair', '');
 
 CREATE FUNCTION _activity.admit_analytics(organization text, viewer text) RETURNS integer
 LANGUAGE c STABLE PARALLEL RESTRICTED
@@ -94,3 +125,141 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION _activity.rolled(integer, integer[], integer, integer) IS
 	'the cells of an organization, several for one thing perhaps, of quarter hours from since until before until';
+
+CREATE FUNCTION _activity.month_first(quarter integer) RETURNS integer
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN _activity.quarter_of(date_trunc('month', _activity.quarter_start(quarter), 'UTC'));
+COMMENT ON FUNCTION _activity.month_first(integer) IS
+	'the first quarter hour of the month (UTC)';
+
+-- Puts rows of kind 0 into those of another kind, a month of them: what is in the
+-- way is taken out, added up with theirs, and written anew. Of dropped quarters
+-- nothing is taken over but what is new.
+CREATE FUNCTION _activity.merge_rollup(key integer, kind integer, since integer, until integer, added tid[],
+	dropped integer[] DEFAULT '{}') RETURNS bigint
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	chunk constant integer := 2000;
+	low   integer := since;
+	high  integer := until;
+	total bigint;
+BEGIN
+	IF merge_rollup.kind = 1 AND dropped = '{}' THEN
+		SELECT greatest(min(r.first), since), least(max(r.last) + 1, until) INTO low, high
+		FROM _activity.rollup r WHERE r.ctid = ANY (added);
+	END IF;
+	WITH taken AS (
+		DELETE FROM _activity.rollup r
+		WHERE r.organization = merge_rollup.key AND r.kind = merge_rollup.kind
+		  AND r.first >= merge_rollup.since AND r.last < merge_rollup.until
+		  AND (r.first < high AND r.last >= low OR r.cells < chunk / 2)
+		RETURNING r.*),
+	source AS (
+		SELECT t.*, false AS is_new FROM taken t
+		UNION ALL
+		SELECT r.*, true FROM _activity.rollup r WHERE r.ctid = ANY (added)),
+	cell AS (
+		SELECT CASE WHEN merge_rollup.kind IN (2, 5) THEN c.quarter - c.quarter % 96
+				WHEN merge_rollup.kind = 3 THEN merge_rollup.since ELSE c.quarter END AS quarter,
+			c.measure, CASE WHEN merge_rollup.kind <> 4 THEN c.type END AS type,
+			CASE WHEN merge_rollup.kind < 4 THEN c.actor END AS actor,
+			CASE WHEN merge_rollup.kind < 4 THEN c.resource END AS resource,
+			c.unit, c.name, c.events, c.amount, c.unmeasured, c.first_at, c.last_at
+		FROM source s
+		CROSS JOIN LATERAL unnest(s.quarters, s.measures, s.types, s.actors, s.resources, s.units, s.names,
+			s.events, s.amounts, s.unmeasured, s.first_at, s.last_at)
+			c (quarter, measure, type, actor, resource, unit, name, events, amount, unmeasured, first_at, last_at)
+		WHERE c.quarter >= merge_rollup.since AND c.quarter < merge_rollup.until
+		  AND (merge_rollup.kind = 1 OR (c.measure = 0) = (merge_rollup.kind > 3))
+		  AND (s.is_new OR dropped = '{}' OR NOT EXISTS (SELECT FROM unnest(dropped) d WHERE d = c.quarter))),
+	merged AS MATERIALIZED (
+		SELECT c.quarter, c.measure, c.type, c.actor, c.resource, c.unit,
+			(array_agg(c.name ORDER BY c.last_at DESC, c.name) FILTER (WHERE c.name IS NOT NULL))[1] AS name,
+			sum(c.events)::integer AS events, sum(c.amount) AS amount, sum(c.unmeasured)::integer AS unmeasured,
+			min(c.first_at) AS first_at, max(c.last_at) AS last_at
+		FROM cell c
+		GROUP BY c.quarter, c.measure, c.type, c.actor, c.resource, c.unit
+		HAVING sum(c.events) <> 0),
+	-- All of a quarter hour in one row.
+	placed AS (
+		SELECT m.*, (rank() OVER (ORDER BY m.quarter) - 1) / chunk AS place FROM merged m),
+	written AS (
+		INSERT INTO _activity.rollup
+		SELECT merge_rollup.key, merge_rollup.kind, min(p.quarter), max(p.quarter), count(*),
+			array_agg(p.quarter ORDER BY p.quarter, p.measure, p.type, p.actor, p.resource, p.unit),
+			array_agg(p.measure ORDER BY p.quarter, p.measure, p.type, p.actor, p.resource, p.unit),
+			CASE WHEN count(p.type) > 0 THEN array_agg(p.type ORDER BY p.quarter, p.measure, p.type, p.actor, p.resource, p.unit) END,
+			CASE WHEN count(p.actor) > 0 THEN array_agg(p.actor ORDER BY p.quarter, p.measure, p.type, p.actor, p.resource, p.unit) END,
+			CASE WHEN count(p.resource) > 0 THEN array_agg(p.resource ORDER BY p.quarter, p.measure, p.type, p.actor, p.resource, p.unit) END,
+			CASE WHEN count(p.unit) > 0 THEN array_agg(p.unit ORDER BY p.quarter, p.measure, p.type, p.actor, p.resource, p.unit) END,
+			CASE WHEN count(p.name) > 0 THEN array_agg(p.name ORDER BY p.quarter, p.measure, p.type, p.actor, p.resource, p.unit) END,
+			array_agg(p.events ORDER BY p.quarter, p.measure, p.type, p.actor, p.resource, p.unit),
+			CASE WHEN count(p.amount) > 0 THEN array_agg(p.amount ORDER BY p.quarter, p.measure, p.type, p.actor, p.resource, p.unit) END,
+			CASE WHEN bool_or(p.unmeasured <> 0) THEN array_agg(p.unmeasured ORDER BY p.quarter, p.measure, p.type, p.actor, p.resource, p.unit) END,
+			CASE WHEN count(p.first_at) > 0 THEN array_agg(p.first_at ORDER BY p.quarter, p.measure, p.type, p.actor, p.resource, p.unit) END,
+			CASE WHEN count(p.last_at) > 0 THEN array_agg(p.last_at ORDER BY p.quarter, p.measure, p.type, p.actor, p.resource, p.unit) END
+		FROM placed p
+		GROUP BY CASE WHEN merge_rollup.kind IN (1, 2) THEN p.place ELSE 0 END
+		RETURNING 1)
+	SELECT count(*) INTO total FROM written;
+	RETURN total;
+END
+$$;
+COMMENT ON FUNCTION _activity.merge_rollup(integer, integer, integer, integer, tid[], integer[]) IS
+	'adds rows of kind 0 to a month of another kind, without what that has of some quarter hours; how many rows it wrote';
+
+CREATE FUNCTION _activity.compact_rollups(key integer) RETURNS bigint
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	added tid[];
+	month integer;
+	done  bigint;
+BEGIN
+	-- Nobody else takes these away: the caller has the lock of upkeep.
+	SELECT array_agg(r.ctid), sum(r.cells) INTO added, done FROM (
+		SELECT r.ctid, r.cells FROM _activity.rollup r
+		WHERE r.kind = 0 AND r.organization = key ORDER BY r.first LIMIT 2000) r;
+	FOR month IN
+		SELECT DISTINCT _activity.month_first(c.quarter) FROM _activity.rollup r
+		CROSS JOIN LATERAL (SELECT DISTINCT q AS quarter FROM unnest(r.quarters) q) c
+		WHERE r.ctid = ANY (added)
+	LOOP
+		FOR kind IN 1 .. 5 LOOP
+			PERFORM _activity.merge_rollup(key, kind, month, _activity.month_first(month + 32 * 96), added);
+		END LOOP;
+	END LOOP;
+	DELETE FROM _activity.rollup r WHERE r.ctid = ANY (added);
+	RETURN coalesce(done, 0);
+END
+$$;
+COMMENT ON FUNCTION _activity.compact_rollups(integer) IS
+	'puts the rows of kind 0 of an organization into the others; how many cells they had';
+
+-- At most about so many cells a call; those with the most rows first, since they are
+-- what readers wait for.
+CREATE FUNCTION _activity.maintain_rollups(most bigint, rows integer DEFAULT 32) RETURNS bigint
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	waiting record;
+	done bigint := _activity.repair_rollups();
+BEGIN
+	FOR waiting IN
+		SELECT r.organization FROM _activity.rollup r WHERE r.kind = 0
+		GROUP BY r.organization HAVING count(*) >= maintain_rollups.rows OR sum(r.cells) >= 10000
+		ORDER BY count(*) DESC, r.organization
+	LOOP
+		EXIT WHEN done >= most;
+		done := done + _activity.compact_rollups(waiting.organization);
+	END LOOP;
+	RETURN done;
+END
+$$;
+COMMENT ON FUNCTION _activity.maintain_rollups(bigint, integer) IS
+	'compacts the rollups of organizations that have so many rows as published; how many cells it went through';

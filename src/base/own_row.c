@@ -38,7 +38,8 @@ static const char *const tables[][2] = {
 	{"webhook_wake", "IL"},
 	{"set_aside", "TITLTTZIZ"},
 	{"measure", ACT_MEASURE_TYPES},
-	{"rollup", ACT_ROLLUP_LETTERS}
+	{"rollup", ACT_ROLLUP_LETTERS},
+	{"kept_amount", ACT_KEPT_AMOUNT_TYPES}
 };
 
 static Oid

@@ -339,6 +339,8 @@ is_of_type(Form_pg_attribute column, char letter)
 			return column->atttypid == TEXTARRAYOID;
 		case 'n':
 			return column->atttypid == INT8ARRAYOID;
+		case 'k':
+			return column->atttypid == NUMERICOID;
 		case 'q':
 			return column->atttypid == INT4ARRAYOID;
 		case 'm':

@@ -9,10 +9,12 @@
  */
 #include "activity.h"
 
+#include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
@@ -61,6 +63,9 @@ static const ActSubscriber subscriber = {
 	.wants = act_measure_has
 };
 
+static text *resource_of(const ActAmount *amounts, int count);
+static int	read_kept(const ActPublished *event,
+					  ActAmount amounts[ACT_MEASURES_MAX]);
 static Gathered *gather(void);
 static void forget(void *argument);
 static void add(Gathered *to, const ActPublished *event, text *actor,
@@ -114,16 +119,67 @@ take(const ActPublished *events, int count)
 		text	   *actor = copy(event->actor);
 		int			measured = 0;
 
-		if (event->subject != NULL)
+		if (event->redacted)
+			measured = read_kept(event, amounts);
+		else if (event->subject != NULL)
 			measured = act_measure_event(event->type, event->recorded_at,
 										 event->subject, event->metadata, amounts);
-		if (measured > 0)
-			itself.resource = amounts[0].resource;
+		itself.resource = resource_of(amounts, measured);
 		add(to, event, actor, &itself);
 		for (int n = 0; n < measured; n++)
 			add(to, event, actor, &amounts[n]);
 	}
 	MemoryContextSwitchTo(old);
+}
+
+/* An event's own is that of the measure with the least number. */
+static text *
+resource_of(const ActAmount *amounts, int count)
+{
+	const ActAmount *least = NULL;
+
+	for (int i = 0; i < count; i++)
+		if (least == NULL || amounts[i].measure < least->measure)
+			least = &amounts[i];
+	return least == NULL ? NULL : least->resource;
+}
+
+/* What a redaction has kept of an event's amounts. */
+static int
+read_kept(const ActPublished *event, ActAmount amounts[ACT_MEASURES_MAX])
+{
+	ScanKeyData keys[2];
+	ActRowScan	scan;
+	HeapTuple	row;
+	int			count = 0;
+
+	ScanKeyInit(&keys[0], ACT_KEPT_AMOUNT_ORGANIZATION, BTEqualStrategyNumber,
+				F_INT4EQ, Int32GetDatum(event->organization));
+	ScanKeyInit(&keys[1], ACT_KEPT_AMOUNT_EVENT, BTEqualStrategyNumber,
+				F_UUID_EQ, UUIDPGetDatum(&event->id));
+	act_row_begin(&scan, act_row_open("kept_amount", AccessShareLock),
+				  "kept_amount_pkey", lengthof(keys), keys);
+	while ((row = act_row_next(&scan)) != NULL && count < ACT_MEASURES_MAX)
+	{
+		TupleDesc	desc = RelationGetDescr(scan.rel);
+		ActAmount  *amount = &amounts[count++];
+		bool		isnull;
+		Datum		value;
+
+		memset(amount, 0, sizeof(ActAmount));
+		amount->measure =
+			DatumGetInt32(heap_getattr(row, ACT_KEPT_AMOUNT_MEASURE, desc, &isnull));
+		value = heap_getattr(row, ACT_KEPT_AMOUNT_RESOURCE, desc, &isnull);
+		amount->resource = isnull ? NULL : DatumGetTextPCopy(value);
+		value = heap_getattr(row, ACT_KEPT_AMOUNT_NAME, desc, &isnull);
+		amount->name = isnull ? NULL : DatumGetTextPCopy(value);
+		value = heap_getattr(row, ACT_KEPT_AMOUNT_UNIT, desc, &isnull);
+		amount->unit = isnull ? NULL : DatumGetTextPCopy(value);
+		value = heap_getattr(row, ACT_KEPT_AMOUNT_AMOUNT, desc, &isnull);
+		amount->amount = isnull ? NULL : DatumGetNumericCopy(value);
+	}
+	act_row_end(&scan);
+	return count;
 }
 
 /* In the memory of the present (sub)transaction: what it undoes is not written. */

@@ -72,6 +72,8 @@ act_subscriber_describe(TupleTableSlot *row, ActPublished *event)
 	datum = slot_getattr(row, ACT_EVENT_ACTOR_ID, &isnull);
 	event->actor = isnull ? NULL : DatumGetTextPCopy(datum);
 	event->subject = event->metadata = NULL;
+	(void) slot_getattr(row, ACT_EVENT_COMMITMENT, &isnull);
+	event->redacted = !isnull;
 	for (int i = 0; i < nsubscribers && !wanted; i++)
 		wanted = subscribers[i]->wants != NULL &&
 			subscribers[i]->wants(event->type);

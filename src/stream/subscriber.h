@@ -23,6 +23,7 @@ typedef struct ActPublished
 	text	   *actor;			/* its id, or NULL */
 	Jsonb	   *subject;		/* these two NULL unless somebody wants them */
 	Jsonb	   *metadata;
+	bool		redacted;		/* so that subject and metadata are gone */
 } ActPublished;
 
 typedef struct ActSubscriber

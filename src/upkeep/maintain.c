@@ -102,6 +102,7 @@ static bool attempt_often(void (*step) (void *), void *argument);
 static char *qualified_name(Oid relid);
 static void fold_reads(void *argument);
 static void maintain_webhooks(void *argument);
+static void compact_rollups(void *argument);
 static void put_row(void *state, const char *action, const char *object,
 					int64 rows);
 
@@ -175,6 +176,19 @@ maintain_webhooks(void *argument)
 		maintenance->report(maintenance->state, "maintain", "webhooks", done);
 }
 
+static void
+compact_rollups(void *argument)
+{
+	Maintenance *maintenance = argument;
+	int64		done;
+
+	act_planted_check_table("rollup");
+	done = act_upkeep_ask("SELECT _activity.maintain_rollups(" INT64_FORMAT ")",
+						  maintenance->max_rows);
+	if (done > 0)
+		maintenance->report(maintenance->state, "compact", "rollups", done);
+}
+
 void
 act_maintain(TimestampTz since, int64 max_rows, ActUpkeepReport report,
 			 void *state)
@@ -197,6 +211,7 @@ act_maintain(TimestampTz since, int64 max_rows, ActUpkeepReport report,
 	maintenance.asides = act_aside_list(ACT_STEP_MAINTAIN);
 	maintenance.since = since;
 	maintenance.partitions = act_partition_list();
+	do_step(&maintenance, "rollups", compact_rollups);
 	do_step(&maintenance, "expire", expire_if_asked);
 	do_step(&maintenance, "months", do_months);
 	if (maintenance.dropping != NIL)

@@ -2,7 +2,7 @@
 -- to the log; and only for whom the tier and membership let.
 \set ON_ERROR_STOP 1
 SET client_min_messages = warning;
-SELECT plan(53);
+SELECT plan(69);
 SELECT activity.set_tier('o', 'enterprise') \g /dev/null
 CREATE FUNCTION put(who text, type text, at timestamptz, fields jsonb, more jsonb DEFAULT NULL) RETURNS uuid LANGUAGE sql VOLATILE AS $$
 	SELECT activity.set_actor(who, 'user', initcap(who));
@@ -132,6 +132,34 @@ SELECT put('ann', 'credit.charge', NULL, '{"amount": 1, "tokens": 7, "used": 3, 
 SELECT activity.publish() \g /dev/null
 SELECT results_eq($$SELECT amount, events FROM activity.usage('o', NULL, NULL, 'tokens')$$, $$VALUES (-4::numeric, 2::bigint)$$, 'and so does its revision');
 SELECT is_empty($$SELECT * FROM activity.rollup_verify('o')$$, 'the numbers equal the log still');
+
+-- Compacted, and redacted
+CREATE TABLE published AS SELECT answers();
+SELECT cmp_ok(_activity.maintain_rollups(100000, 1), '>', 30::bigint, 'what is published is put together');
+SELECT results_eq($$SELECT kind, count(*) FROM _activity.rollup GROUP BY 1 ORDER BY 1$$, $$SELECT k, 2::bigint FROM generate_series(1, 5) k$$, 'in a row of each kind for each month');
+SELECT set_eq('SELECT answers()', 'SELECT * FROM published', 'and nothing is changed by it');
+SELECT is_empty($$SELECT * FROM activity.rollup_verify('o')$$, 'nor does it differ from the log');
+SELECT put('ann', 'credit.charge', '2026-03-01 10:07:30+00', '{"amount": 1}', '{"plan_id": "ann", "plan_name": "ann"}') \g /dev/null
+SELECT put('ann', 'credit.charge', '2026-03-01 10:07:31+00', '{"amount": 2}', '{"plan_id": "p1"}') AS charge \gset
+SELECT activity.publish() \g /dev/null
+SELECT put('ann', 'credit.charge', '2026-03-01 10:07:32+00', '{"amount": 4}', '{"plan_id": "p1"}') \g /dev/null
+SELECT sum(amount) AS amount, sum(events) AS events FROM activity.usage('o', NULL, NULL) \gset
+SELECT activity.redact('o', :'charge', 'why') \g /dev/null
+SELECT results_eq($$SELECT sum(amount), sum(events) FROM activity.usage('o', NULL, NULL)$$, format($$VALUES (%s::numeric, %s::numeric)$$, :amount, :events), 'a redaction keeps the sums');
+SELECT is_empty($$SELECT * FROM activity.rollup_verify('o')$$, 'and they equal the log');
+SELECT results_eq($$SELECT amount, name FROM activity.credits_by_member('o', '2026-03-01 10:00', '2026-03-01 10:15') WHERE key LIKE 'redacted-%'$$, $$VALUES (2::numeric, NULL::text)$$, 'under another name');
+SELECT activity.redact_person('ann', 'why', 'o', 'x') \g /dev/null
+SELECT is_empty($$SELECT * FROM _activity.rollup r WHERE r::text ~ '\mann\M'$$, 'no rollup knows the person');
+SELECT is_empty($$SELECT * FROM _activity.kept_amount r WHERE r::text ~ '\mann\M'$$, 'nor what was kept');
+SELECT results_eq($$SELECT sum(amount), sum(events) FROM activity.usage('o', NULL, NULL)$$, format($$VALUES (%s::numeric, %s::numeric)$$, :amount, :events), 'the sums are the same');
+SELECT is_empty($$SELECT * FROM activity.rollup_verify('o')$$, 'and equal the log');
+SELECT activity.publish() \g /dev/null
+SELECT is_empty($$SELECT * FROM activity.rollup_verify('o')$$, 'also what was published after it was redacted');
+SELECT results_eq($$SELECT sum(amount), sum(events) FROM activity.usage('o', NULL, NULL)$$, format($$VALUES (%s::numeric, %s::numeric)$$, :amount, :events), 'with its amount');
+SELECT cmp_ok((SELECT count(*) FROM _activity.rollup_repair), '>', 0::bigint, 'which is looked at again');
+SELECT _activity.maintain_rollups(1000) \g /dev/null
+SELECT is_empty('SELECT * FROM _activity.rollup_repair', 'once it is folded');
+SELECT is_empty($$SELECT * FROM activity.rollup_verify('o')$$, 'and is right then');
 
 -- Who may
 SELECT activity.record('poor', 'auth.signin') \g /dev/null

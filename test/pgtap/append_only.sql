@@ -50,6 +50,7 @@ SELECT current_user AS me \gset
 CREATE ROLE regress_activity_owner;
 GRANT USAGE, CREATE ON SCHEMA _activity TO regress_activity_owner;
 GRANT SELECT ON ALL TABLES IN SCHEMA _activity TO regress_activity_owner;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA _activity TO regress_activity_owner;
 ALTER TABLE _activity.event OWNER TO regress_activity_owner;
 SELECT throws_ok('SELECT activity.maintain()', '42501',
 	'permission denied for table event_default', 'an error in between');
