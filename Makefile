@@ -89,6 +89,7 @@ OBJS = \
 	src/stream/verify.o \
 	src/export/csv.o \
 	src/export/envelope.o \
+	src/export/event_line.o \
 	src/export/export.o \
 	src/export/exported.o \
 	src/export/proof.o \

@@ -21,6 +21,7 @@ BEGIN ATOMIC
 	('use', 'operators of', 'event_type'),
 
 	('use', 'type', 'entry'),
+	('use', 'function', 'event_line'),
 	('use', 'function', 'event_object'),
 
 	('read', 'function', 'feed'),

@@ -225,19 +225,26 @@ act_entry_append_object(StringInfo out, const ActEntry *entry)
 PGDLLEXPORT Datum
 act_event_object(PG_FUNCTION_ARGS)
 {
-	HeapTupleHeader header;
-	HeapTupleData tuple;
-	TupleDesc	desc;
-	Datum		values[ACT_ENTRY_COLUMNS];
-	bool		nulls[ACT_ENTRY_COLUMNS];
 	StringInfoData out;
 	ActEntry	entry;
 
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
-	header = PG_GETARG_HEAPTUPLEHEADER(0);
-	desc = lookup_rowtype_tupdesc(HeapTupleHeaderGetTypeId(header),
-								  HeapTupleHeaderGetTypMod(header));
+	act_entry_read_argument(PG_GETARG_HEAPTUPLEHEADER(0), &entry);
+	initStringInfo(&out);
+	act_entry_append_object(&out, &entry);
+	PG_RETURN_TEXT_P(cstring_to_text_with_len(out.data, out.len));
+}
+
+void
+act_entry_read_argument(HeapTupleHeader header, ActEntry *entry)
+{
+	HeapTupleData tuple;
+	TupleDesc	desc = lookup_rowtype_tupdesc(HeapTupleHeaderGetTypeId(header),
+											  HeapTupleHeaderGetTypMod(header));
+	Datum		values[ACT_ENTRY_COLUMNS];
+	bool		nulls[ACT_ENTRY_COLUMNS];
+
 	if (desc->natts != ACT_ENTRY_COLUMNS)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
@@ -248,10 +255,7 @@ act_event_object(PG_FUNCTION_ARGS)
 	tuple.t_tableOid = InvalidOid;
 	heap_deform_tuple(&tuple, desc, values, nulls);
 	ReleaseTupleDesc(desc);
-	read_values(values, nulls, &entry);
-	initStringInfo(&out);
-	act_entry_append_object(&out, &entry);
-	PG_RETURN_TEXT_P(cstring_to_text_with_len(out.data, out.len));
+	read_values(values, nulls, entry);
 }
 
 static void

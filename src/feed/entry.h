@@ -40,6 +40,9 @@ typedef struct ActEntry
  */
 extern void act_entry_read(TupleTableSlot *row, ActEntry *entry);
 
+/* An argument of type activity.entry; throws for what no event could be. */
+extern void act_entry_read_argument(HeapTupleHeader header, ActEntry *entry);
+
 /* The columns of activity.entry; they point where the entry's fields point. */
 extern void act_entry_values(const ActEntry *entry, Datum *values,
 							 bool *nulls);

@@ -2,7 +2,7 @@
 -- spreadsheet would run; the same bytes for the same cursor; and each is an event.
 \set ON_ERROR_STOP 1
 SET client_min_messages = warning;
-SELECT plan(41);
+SELECT plan(44);
 SELECT activity.set_tier('org', 'enterprise') \g /dev/null
 
 CREATE FUNCTION one(format text, columns text[], description text) RETURNS text LANGUAGE plpgsql AS $$
@@ -60,6 +60,11 @@ SELECT is((SELECT count(*) FROM activity.export('org', 'ocsf', up_to => :'cursor
 	WHERE class_uid = 6003 AND category_uid = 6 AND activity_id IN (1, 99) AND type_uid = class_uid * 100 + activity_id AND severity_id = 1
 	  AND "time" > 1000000000000 AND metadata ?& '{version,product,uid}' AND actor #>> '{user,uid}' = 'ann' AND api ? 'operation' AND src_endpoint <> '{}'),
 	2500::bigint, 'OCSF');
+
+SELECT is((SELECT count(*) FROM unnest('{ndjson,cloudevents,ocsf}'::text[]) f (ormat), activity.export('org', f.ormat, subject => 'order:7', up_to => :'cursor') line
+	WHERE line = (SELECT activity.event_line('org', e, f.ormat) FROM activity.feed('org', subject => 'order:7') e)), 3::bigint, 'one event''s line is that of the export');
+SELECT throws_ok($$SELECT activity.event_line('org', e, 'csv') FROM activity.feed('org', page_size => 1) e$$, '22023', NULL, 'of the formats that have one');
+SELECT is(activity.event_line('org', NULL::activity.entry, 'ocsf'), NULL, 'none of none');
 
 -- The same bytes, whatever comes later
 SELECT md5(string_agg(line, E'\n')) AS sum FROM activity.export('org', 'csv', up_to => :'cursor') line \gset
