@@ -70,9 +70,9 @@ add_cors(Http *http, Buffer *head)
 	for (char **allowed = options.cors_origin; *allowed; allowed++)
 		if (strcmp(*allowed, origin) == 0)
 			buffer_printf(head, "Access-Control-Allow-Origin: %s\r\n"
-						  "Access-Control-Allow-Headers: Authorization, Content-Type, Idempotency-Key, Last-Event-ID\r\n"
+						  "Access-Control-Allow-Headers: Authorization, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID, Nevermined-Version, X-Activity-Request, X-Current-Org-Id\r\n"
 						  "Access-Control-Allow-Methods: GET, HEAD, POST, PATCH, DELETE\r\n"
-						  "Access-Control-Expose-Headers: Retry-After, Content-Disposition\r\n", origin);
+						  "Access-Control-Expose-Headers: Allow, Content-Disposition, ETag, Idempotency-Replayed, Location, Retry-After\r\n", origin);
 	buffer_text(head, "Vary: Origin\r\n");
 }
 

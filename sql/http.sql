@@ -83,10 +83,13 @@ BEGIN
 	request.parameters := CASE WHEN query <> '' THEN _activity.http_read_query(query, route.parameters) ELSE '{}' END;
 	-- Exports are read, and recorded nevertheless.
 	IF request.method IN ('GET', 'HEAD') AND route.capability IS DISTINCT FROM 'export' THEN
-		RETURN _activity.http_call(route.handler, request);
+		RETURN _activity.http_fresh(request, _activity.http_call(route.handler, request));
 	END IF;
 	IF request.method NOT IN ('GET', 'HEAD') THEN
 		request.body := _activity.http_read_body(body, request.headers);
+	END IF;
+	IF request.method = 'POST' AND request.token IS NOT NULL AND request.headers ? 'idempotency-key' THEN
+		RETURN _activity.http_once(route.handler, request, tail);
 	END IF;
 	RETURN _activity.http_act(route.handler, request);
 EXCEPTION WHEN OTHERS THEN

@@ -31,6 +31,7 @@ RETURNS TABLE (method text, depth integer, pattern text, capability text, featur
 LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 60
 BEGIN ATOMIC
 	VALUES
+	('GET', 1, '/openapi.json', NULL, NULL, 'http_openapi', '{}'::text[], 'This document'),
 	('POST', 1, '/session', NULL, NULL, 'http_session_open', '{}'::text[], 'Make a session of a code'),
 	('GET', 1, '/session', '', NULL, 'http_session', '{}', 'Who am I'),
 	('DELETE', 1, '/session', '', NULL, 'http_session_close', '{}', 'End the session'),
