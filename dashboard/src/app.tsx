@@ -1,5 +1,5 @@
 // Who is here, and which view: everything inside one session.
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { Announcer } from './announce';
 import { ApiError, ask, lostConnection, whenSessionEnds, type Session } from './api';
 import { AnalyticsView } from './analytics';
@@ -25,12 +25,14 @@ type Entry = { is: 'asking' } | { is: 'out'; error: ApiError | null; left?: bool
 export function App() {
   const route = useRoute();
   const [entry, setEntry] = useState<Entry>({ is: 'asking' });
+  const begun = useRef(false);
   const code = route.path[0] === 'enter' ? route.path[1] : undefined;
 
   const asked = (work: Promise<Session>) => work.then(
     (session) => setEntry({ is: 'in', session }),
     (error: ApiError) => setEntry(lostConnection(error) ? { is: 'failed', error } : { is: 'out', error: error.code === 'no_token' || error.code === 'no_session' ? null : error }));
   const enter = () => {
+    begun.current = true;
     if (code === undefined) return asked(ask<Session>('GET', 'session'));
     // The code leaves the address before anything else can read it.
     go(address('events'), true);
@@ -40,7 +42,8 @@ export function App() {
     whenSessionEnds((error) => setEntry({ is: 'out', error }));
   }, []);
   useEffect(() => {
-    if (entry.is !== 'in' || code !== undefined) void enter();
+    // Once the code has left the address there is nothing more to ask.
+    if (code !== undefined || !begun.current) void enter();
   }, [code]);
   useEffect(() => {
     if (entry.is === 'in' && route.path.length === 0) go(address('events'), true);

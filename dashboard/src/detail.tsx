@@ -4,7 +4,7 @@ import { ask, organizationPath, type ActivityEvent, type Session } from './api';
 import { text } from './format';
 import { useLoad } from './load';
 import { address } from './route';
-import { CopyButton, Failure, LongText, Text, Time, useNow } from './ui';
+import { CopyButton, Failure, LongText, Name, Text, Time, useNow } from './ui';
 
 interface Place { position: number | null; cursor: string | null; hash: string | null }
 
@@ -14,13 +14,13 @@ export function EventDetail({ session, event }: { session: Session; event: Activ
   return (
     <div class="details">
       <section aria-label="Event">
-        <h3>Event</h3>
+        <h2>Event</h2>
         <dl>
           <Row name="Id"><Text>{event.id}</Text> <CopyButton value={event.id} /></Row>
           <Row name="Type"><a href={address('events', { type: event.eventType })}><code>{event.eventType}</code></a></Row>
           <Row name="Actor">{event.actorUserId === null ? 'system' :
-            <><a href={address('events', { actor: event.actorUserId })}><Text>{event.actorUserId}</Text></a> <span class="quiet">{event.actor?.kind}</span></>}</Row>
-          {event.onBehalfOf && <Row name="On behalf of"><a href={address('events', { onBehalfOf: event.onBehalfOf.id })}><Text>{event.onBehalfOf.name ?? event.onBehalfOf.id}</Text></a></Row>}
+            <><a href={address('events', { actor: event.actorUserId })}><Name value={event.actorUserId} /></a> <span class="quiet">{event.actor?.kind}</span></>}</Row>
+          {event.onBehalfOf && <Row name="On behalf of"><a href={address('events', { onBehalfOf: event.onBehalfOf.id })}><Name value={event.onBehalfOf.name ?? event.onBehalfOf.id} /></a></Row>}
           <Row name="Occurred"><Time value={event.occurredAt} now={now} /></Row>
           {event.recordedAt !== event.occurredAt && <Row name="Recorded"><Time value={event.recordedAt} now={now} /></Row>}
           <Chain session={session} id={event.id} />
@@ -28,11 +28,11 @@ export function EventDetail({ session, event }: { session: Session; event: Activ
       </section>
       {changes.length > 0 && (
         <section aria-label="Changes">
-          <h3>Changes</h3>
+          <h2>Changes</h2>
           <table>
             <thead><tr><th scope="col">Field</th><th scope="col">Before</th><th scope="col">After</th></tr></thead>
             <tbody>{changes.map(({ field, before, after }) => (
-              <tr key={field}><th scope="row"><Text>{field}</Text></th><td><LongText value={text(before)} /></td><td><LongText value={text(after)} /></td></tr>
+              <tr key={field}><th scope="row"><Name value={field} /></th><td><LongText value={text(before)} /></td><td><LongText value={text(after)} /></td></tr>
             ))}</tbody>
           </table>
         </section>
@@ -53,8 +53,8 @@ function Values({ name, values, link }: { name: string; values: Record<string, u
   if (entries.length === 0) return null;
   return (
     <section aria-label={name}>
-      <h3>{name}</h3>
-      <dl>{entries.map(([field, value]) => <Row key={field} name={field}><LongText value={text(value)} /></Row>)}</dl>
+      <h2>{name}</h2>
+      <dl>{entries.map(([field, value]) => <Row key={field} name={field.slice(0, 200)}><LongText value={text(value)} /></Row>)}</dl>
       {link && <p><a href={link}>Everything about it</a></p>}
     </section>
   );

@@ -11,7 +11,7 @@ import { useLive } from './live';
 import { LiveBadge } from './live_state';
 import { useLoad } from './load';
 import { address, go, type Route } from './route';
-import { Answer, Empty, Heading, LongText, Text, Time, useNow } from './ui';
+import { Answer, Empty, Heading, LongText, Name, Time, useNow } from './ui';
 
 export interface Page {
   items: ActivityEvent[];
@@ -106,7 +106,7 @@ function Nothing({ filters, place, session }: { filters: Filters; place: Place; 
 function EventTable({ session, events, open, onOpen }: { session: Session; events: ActivityEvent[]; open: string | null; onOpen: (id: string | null) => void }) {
   const now = useNow();
   return (
-    <div class="scroll" role="region" aria-label="Events" tabIndex={0}>
+    <div class="scroll" role="group" aria-label="Events" tabIndex={0}>
       <table class="events">
         <caption class="unseen">Events, newest first; the button in each row shows all of it</caption>
         <thead><tr><th scope="col">When</th><th scope="col">Who</th><th scope="col">Action</th><th scope="col">Description</th><th scope="col">Subject</th></tr></thead>
@@ -122,8 +122,8 @@ export function Who({ event }: { event: ActivityEvent }) {
   if (event.actor === null || event.actorUserId === null) return <span class="quiet">{event.actor?.name ?? 'system'}</span>;
   return (
     <>
-      <Text>{event.actor.name ?? event.actorUserId}</Text>
-      {event.onBehalfOf && <span class="quiet"> for <Text>{event.onBehalfOf.name ?? event.onBehalfOf.id}</Text></span>}
+      <Name value={event.actor.name ?? event.actorUserId} />
+      {event.onBehalfOf && <span class="quiet"> for <Name value={event.onBehalfOf.name ?? event.onBehalfOf.id} /></span>}
     </>
   );
 }
@@ -131,7 +131,7 @@ export function Who({ event }: { event: ActivityEvent }) {
 export function Subject({ event }: { event: ActivityEvent }) {
   if (event.subject === null) return <span class="quiet">–</span>;
   const { kind, id, name } = event.subject as { kind?: string; id?: string; name?: string };
-  return <><span class="quiet">{kind}</span> <Text>{name ?? id}</Text></>;
+  return <><span class="quiet">{kind}</span> <Name value={name ?? id} /></>;
 }
 
 function EventRow({ session, event, now, isOpen, onOpen }:

@@ -17,8 +17,8 @@ export function ProofView({ session }: { session: Session }) {
       <p>Each event is chained to the one before it by a digest. Whoever changes, removes or slips in one breaks the chain from there on.</p>
       <Verification session={session} />
       <CheckpointSection session={session} />
-      <Holds session={session} />
-      <Redactions session={session} />
+      {session.capabilities.includes('administer') ? <><Holds session={session} /><Redactions session={session} /></> :
+        <p class="state">Holds and redactions are shown to admins of the organization.</p>}
     </>
   );
 }
@@ -77,7 +77,7 @@ function CheckpointSection({ session }: { session: Session }) {
   );
 }
 
-interface Hold { id: string; reason: string; actor: string | null; subject: string | null; since: string | null; until: string | null; placedAt: string; placedBy: string | null; releasedAt: string | null }
+interface Hold { id: string; reason: string; actor: string | null; subject: string | null; from: string | null; to: string | null; placedAt: string; placedBy: string | null; releasedAt: string | null }
 
 function Holds({ session }: { session: Session }) {
   const now = useNow();
@@ -93,8 +93,8 @@ function Holds({ session }: { session: Session }) {
               <tr key={hold.id}>
                 <th scope="row"><Text>{hold.reason}</Text></th>
                 <td>{hold.actor && <>actor <Text>{hold.actor}</Text> </>}{hold.subject && <>subject <Text>{hold.subject}</Text> </>}
-                  {hold.since && <>since <Time value={hold.since} now={now} /> </>}{hold.until && <>until <Time value={hold.until} now={now} /></>}
-                  {!hold.actor && !hold.subject && !hold.since && !hold.until && 'everything'}</td>
+                  {hold.from && <>since <Time value={hold.from} now={now} /> </>}{hold.to && <>until <Time value={hold.to} now={now} /></>}
+                  {!hold.actor && !hold.subject && !hold.from && !hold.to && 'everything'}</td>
                 <td><Time value={hold.placedAt} now={now} /></td>
                 <td><Text>{hold.placedBy ?? 'system'}</Text></td>
                 <td><Time value={hold.releasedAt} now={now} /></td>
@@ -106,7 +106,7 @@ function Holds({ session }: { session: Session }) {
   );
 }
 
-interface Redaction { id: string; eventId: string | null; reason: string; redactedAt: string; redactedBy: string | null; pseudonym: string | null; events: number }
+interface Redaction { id: string; reason: string; redactedAt: string; actor: string | null; pseudonym: string | null; events: number; deliveries: number }
 
 function Redactions({ session }: { session: Session }) {
   const now = useNow();
@@ -123,7 +123,7 @@ function Redactions({ session }: { session: Session }) {
                 <th scope="row"><Time value={one.redactedAt} now={now} /></th>
                 <td><Text>{one.reason}</Text></td>
                 <td class="number">{count(one.events)}</td>
-                <td><Text>{one.redactedBy ?? 'system'}</Text></td>
+                <td><Text>{one.actor ?? 'system'}</Text></td>
               </tr>
             ))}</tbody>
           </table></Scroll>

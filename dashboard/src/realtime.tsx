@@ -1,5 +1,6 @@
 // One's own connection secrets, how to connect, and the stream as it comes.
-import { useRef, useState } from 'preact/hooks';
+import { Component } from 'preact';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { ask, organizationPath, type Session } from './api';
 import { plural } from './format';
 import { useLive, type Frame } from './live';
@@ -23,23 +24,32 @@ export function RealtimeView({ session }: { session: Session }) {
 }
 
 const kept = 200; // rows of the tail
+const mostAFrame = 20; // rows that a frame of the screen adds, so that it stays short
 
 function Tail({ session }: { session: Session }) {
   const [frames, setFrames] = useState<Frame[]>([]);
   const [number, setNumber] = useState(0);
   const [paused, setPaused] = useState(false);
-  const waiting = useRef<Frame[]>([]);
+  const waiting = useRef<Frame[]>([]); // oldest first; older than would be kept are only counted
+  const request = useRef(0);
   const now = useNow(10_000);
+  const show = () => {
+    request.current = 0;
+    const more = waiting.current.splice(0, mostAFrame).reverse();
+    if (more.length > 0) setFrames((old) => [...more, ...old].slice(0, kept));
+    if (waiting.current.length > 0) request.current = window.requestAnimationFrame(show);
+  };
   const take = (more: Frame[]) => {
     setNumber((n) => n + more.length);
-    if (paused) waiting.current = [...more.toReversed(), ...waiting.current].slice(0, kept);
-    else setFrames((old) => [...more.toReversed(), ...old].slice(0, kept));
+    waiting.current = [...waiting.current, ...more].slice(-kept);
+    if (!paused && request.current === 0) request.current = window.requestAnimationFrame(show);
   };
+  useEffect(() => () => window.cancelAnimationFrame(request.current), []);
   const state = useLive(session, take, () => setFrames([]));
-  const go = () => {
-    const held = waiting.current;
-    if (paused) setFrames((old) => [...held, ...old].slice(0, kept));
-    waiting.current = [];
+  const toggle = () => {
+    if (paused) show();
+    else window.cancelAnimationFrame(request.current);
+    if (!paused) request.current = 0;
     setPaused(!paused);
   };
   return (
@@ -47,27 +57,39 @@ function Tail({ session }: { session: Session }) {
       <div class="title">
         <h2 id="tail">Live tail</h2>
         <span class="buttons"><LiveBadge state={state} /> <span class="quiet number">{plural(number, 'event')} since you came</span>
-          <button type="button" class="small" aria-pressed={paused} onClick={go}>{paused ? 'Go on' : 'Pause'}</button></span>
+          <button type="button" class="small" aria-pressed={paused} onClick={toggle}>{paused ? 'Go on' : 'Pause'}</button></span>
       </div>
       {frames.length === 0 ? <p class="state empty">Nothing yet. Whatever is recorded from now on comes here at once.</p> : (
         <Scroll label="Live tail">
           <table class="events tail">
             <thead><tr><th scope="col">Position</th><th scope="col">When</th><th scope="col">Who</th><th scope="col">Action</th><th scope="col">Description</th><th scope="col">Subject</th></tr></thead>
-            <tbody>{frames.map((frame) => (
-              <tr key={frame.cursor}>
-                <td class="number">{frame.position}</td>
-                <td><Time value={frame.event.occurredAt} now={now} /></td>
-                <td class="who"><Who event={frame.event} /></td>
-                <td><code>{frame.event.eventType}</code></td>
-                <td class="description"><Text>{(frame.event.description ?? '').slice(0, 300)}</Text></td>
-                <td class="subject"><Subject event={frame.event} /></td>
-              </tr>
-            ))}</tbody>
+            <tbody>{frames.map((frame) => <TailRow key={frame.cursor} frame={frame} now={now} />)}</tbody>
           </table>
         </Scroll>
       )}
     </section>
   );
+}
+
+// A row is drawn once, and again when the time has gone on.
+class TailRow extends Component<{ frame: Frame; now: number }> {
+  override shouldComponentUpdate(next: { frame: Frame; now: number }) {
+    return next.frame !== this.props.frame || next.now !== this.props.now;
+  }
+
+  override render() {
+    const { frame, now } = this.props;
+    return (
+      <tr>
+        <td class="number">{frame.position}</td>
+        <td><Time value={frame.event.occurredAt} now={now} /></td>
+        <td class="who"><Who event={frame.event} /></td>
+        <td><code>{frame.event.eventType}</code></td>
+        <td class="description"><Text>{(frame.event.description ?? '').slice(0, 300)}</Text></td>
+        <td class="subject"><Subject event={frame.event} /></td>
+      </tr>
+    );
+  }
 }
 
 function Secrets({ session }: { session: Session }) {

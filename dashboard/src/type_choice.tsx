@@ -1,11 +1,13 @@
 // Families and types with their counts, to pick from.
+import type { ComponentChildren } from 'preact';
 import { useEffect, useId, useRef, useState } from 'preact/hooks';
 import { ask, organizationPath, type Session } from './api';
 import { count } from './format';
 import { useLoad } from './load';
 import { Failure } from './ui';
 
-interface TypeInfo { key: string; category: string; synonymOf: string | null }
+interface TypeInfo { key: string; category: string; family: string; synonymOf: string | null }
+interface Counted { key: string; category: string; family: string; events: number }
 interface Count { dimension: string; key: string | null; events: number }
 interface Times { from?: string; to?: string }
 
@@ -17,7 +19,7 @@ const useTypes = (session: Session, times: Times) => useLoad(async (signal) => {
   ]);
   const events = new Map(counts.items.filter((one) => one.dimension === 'eventType').map((one) => [one.key, one.events]));
   return types.items.filter((type) => type.synonymOf === null || events.has(type.key))
-    .map((type) => ({ key: type.key, category: type.category, events: events.get(type.key) ?? 0 }));
+    .map(({ key, category, family }): Counted => ({ key, category, family, events: events.get(key) ?? 0 }));
 }, [session, times.from, times.to]);
 
 function label(chosen: string[]) {
@@ -43,6 +45,7 @@ export function TypeChoice({ session, times = {}, chosen, onChange }: { session:
   }, [open]);
   const close = (event: KeyboardEvent) => {
     if (event.key !== 'Escape' || !open) return;
+    event.preventDefault(); // or a dialog around it would close, too
     setOpen(false);
     button.current?.focus();
   };
@@ -63,41 +66,53 @@ export function TypeChoice({ session, times = {}, chosen, onChange }: { session:
   );
 }
 
+const sum = (types: Counted[]) => types.reduce((all, type) => all + type.events, 0);
+const whole = (category: string) => `${category}.*`;
+
+// A family is some categories, a category some types; what is larger holds what is smaller.
 function Choices({ session, times, words, chosen, onChange }: { session: Session; times: Times; words: string; chosen: string[]; onChange: (types: string[]) => void }) {
   const types = useTypes(session, times);
-  const set = new Set(chosen);
-  const toggle = (word: string, category?: string) => {
-    const next = new Set(set);
-    if (!next.delete(word)) {
-      next.add(word);
-      // A family holds its types.
-      if (category === undefined) for (const other of set) if (other.startsWith(`${word.slice(0, -1)}`)) next.delete(other);
-    }
-    onChange([...next]);
-  };
   if (types.data === null) return types.error ? <Failure error={types.error} retry={types.reload} /> : <p class="quiet">Loading …</p>;
-  const families = Map.groupBy(types.data.filter((type) => type.key.includes(words)), (type) => type.category);
+  const set = new Set(chosen);
+  const pick = (on: boolean, add: string[], hold: string[]) => {
+    const next = chosen.filter((word) => !add.includes(word) && !hold.includes(word));
+    onChange(on ? [...next, ...add] : next);
+  };
+  const found = types.data.filter((type) => type.key.includes(words) || type.family.toLowerCase().includes(words));
   return (
     <>
       <div class="families">
-        {[...families].map(([family, members]) => (
-          <fieldset key={family}>
-            <legend>
-              <label><input type="checkbox" checked={set.has(`${family}.*`)} onChange={() => toggle(`${family}.*`)} />
-                <strong>{family}</strong> <span class="quiet number">{count(members.reduce((sum, type) => sum + type.events, 0))}</span></label>
-            </legend>
-            {members.map((type) => (
-              <label key={type.key} class={type.events === 0 ? 'none' : ''}>
-                <input type="checkbox" checked={set.has(type.key) || set.has(`${family}.*`)} disabled={set.has(`${family}.*`)}
-                  onChange={() => toggle(type.key, family)} />
-                {type.key} <span class="quiet number">{count(type.events)}</span>
-              </label>
-            ))}
-          </fieldset>
-        ))}
-        {families.size === 0 && <p class="quiet">No type has this in its name.</p>}
+        {[...Map.groupBy(found, (type) => type.family)].map(([family, members]) => {
+          const categories = Map.groupBy(members, (type) => type.category);
+          const all = [...categories.keys()].map(whole);
+          const isAll = all.every((word) => set.has(word));
+          return (
+            <fieldset key={family}>
+              <legend><Choice on={isAll} onChange={(on) => pick(on, all, members.map((type) => type.key))} events={sum(members)}><strong>{family}</strong></Choice></legend>
+              {[...categories].map(([category, own]) => (
+                <div key={category}>
+                  <Choice on={set.has(whole(category))} onChange={(on) => pick(on, [whole(category)], own.map((type) => type.key))} events={sum(own)}>{whole(category)}</Choice>
+                  <div class="types">{own.map((type) => (
+                    <Choice key={type.key} on={set.has(type.key) || set.has(whole(category))} off={set.has(whole(category))}
+                      onChange={(on) => pick(on, [type.key], [])} events={type.events}>{type.key}</Choice>
+                  ))}</div>
+                </div>
+              ))}
+            </fieldset>
+          );
+        })}
+        {found.length === 0 && <p class="quiet">No type has this in its name.</p>}
       </div>
       {chosen.length > 0 && <button type="button" class="small" onClick={() => onChange([])}>All types</button>}
     </>
+  );
+}
+
+function Choice({ on, off = false, events, onChange, children }: { on: boolean; off?: boolean; events: number; onChange: (on: boolean) => void; children: ComponentChildren }) {
+  return (
+    <label class={events === 0 ? 'quiet' : ''}>
+      <input type="checkbox" checked={on} disabled={off} onChange={(event) => onChange(event.currentTarget.checked)} />
+      {children} <span class="quiet number">{count(events)}</span>
+    </label>
   );
 }

@@ -30,6 +30,12 @@ export function Text({ children, class: name = '' }: { children: ComponentChildr
   return <bdi class={`text ${name}`}>{children}</bdi>;
 }
 
+// What stands for somebody or something, in a place that has no room for all of it.
+export function Name({ value }: { value: string | null | undefined }) {
+  const words = value ?? '–';
+  return <Text>{words.length > 120 ? `${words.slice(0, 120)}…` : words}</Text>;
+}
+
 const longest = 600;
 
 export function LongText({ value, class: name = '' }: { value: string; class?: string }) {
@@ -197,7 +203,7 @@ export function ShownOnce({ title, secret, children, onClose }:
 }
 
 export function Scroll({ label, children }: { label: string; children: ComponentChildren }) {
-  return <div class="scroll" role="region" aria-label={label} tabIndex={0}>{children}</div>;
+  return <div class="scroll" role="group" aria-label={label} tabIndex={0}>{children}</div>;
 }
 
 // Something that a click does in the database, with its failure told beside it.

@@ -13,18 +13,14 @@ interface Endpoint {
   secretHint: string | null; createdAt: string; failures?: number; failingSince?: string | null; nextProbeAt?: string | null; lastSuccessAt?: string | null;
 }
 interface Delivery {
-  id: string; endpointId: string; eventId: string; eventType: string; status: string; attempts: number; createdAt: string;
+  id: string; webhookId: string; eventId: string; eventType: string; status: string; attempts: number; createdAt: string;
   nextAttemptAt: string | null; responseStatus: number | null; error: string | null;
 }
 interface Attempt {
-  attempt: number; sentAt: string | null; reportedAt: string; statusCode: number | null; error: string | null;
+  attempt: number; sentAt: string | null; reportedAt: string; responseStatus: number | null; error: string | null;
   durationMs: number | null; responseBody: string | null;
 }
-interface WholeDelivery extends Delivery {
-  request?: { url: string; body: string | null } | null;
-  payload?: unknown;
-  history: Attempt[];
-}
+interface WholeDelivery extends Delivery { payload: unknown; tries: Attempt[] }
 interface Deliveries { items: Delivery[]; total: number; page: number; limit: number }
 
 const may = (session: Session) => session.capabilities.includes('webhooks');
@@ -304,16 +300,16 @@ function OneDelivery({ session, endpoint, id }: { session: Session; endpoint: st
           <h2>What is sent</h2>
           <Scroll label="Payload"><pre class="text">{typeof it.payload === 'string' ? it.payload : JSON.stringify(it.payload ?? null, null, 2)}</pre></Scroll>
           <h2>Attempts</h2>
-          {it.history.length === 0 ? <Empty>None was made yet.</Empty> : (
+          {it.tries.length === 0 ? <Empty>None was made yet.</Empty> : (
             <Scroll label="Attempts">
               <table>
                 <thead><tr><th scope="col" class="number">Attempt</th><th scope="col">Sent</th><th scope="col" class="number">Took, ms</th><th scope="col">Answer</th><th scope="col">Body of the answer</th></tr></thead>
-                <tbody>{it.history.map((attempt) => (
+                <tbody>{it.tries.map((attempt) => (
                   <tr key={`${attempt.attempt} ${attempt.reportedAt}`}>
                     <th scope="row" class="number">{attempt.attempt}</th>
                     <td><Time value={attempt.sentAt ?? attempt.reportedAt} now={now} /></td>
                     <td class="number">{attempt.durationMs === null ? '–' : count(Math.round(attempt.durationMs))}</td>
-                    <td>{attempt.statusCode ?? ''} <LongText value={attempt.error ?? ''} /></td>
+                    <td>{attempt.responseStatus ?? ''} <LongText value={attempt.error ?? ''} /></td>
                     <td><LongText value={attempt.responseBody ?? ''} /></td>
                   </tr>
                 ))}</tbody>
