@@ -193,20 +193,6 @@ $$;
 COMMENT ON FUNCTION _activity.rebuild_rollups(integer, integer[]) IS
 	'makes the rollups of these quarter hours of an organization anew from its events, where those are kept';
 
-CREATE FUNCTION _activity.keep_amounts(key integer, ids uuid[]) RETURNS void
-LANGUAGE sql VOLATILE PARALLEL UNSAFE
-SET search_path = pg_catalog, pg_temp
-AS $$
-	INSERT INTO _activity.kept_amount (organization, event, measure, resource, name, unit, amount)
-	SELECT e.organization, e.id, m.measure, m.resource, m.name, m.unit, m.amount
-	FROM _activity.event e
-	CROSS JOIN LATERAL _activity.measure_event(e.type, coalesce(e.recorded_at, e.occurred_at), e.subject, e.metadata) m
-	WHERE e.organization = key AND e.id = ANY (ids) AND e.commitment IS NULL
-	ON CONFLICT DO NOTHING
-$$;
-COMMENT ON FUNCTION _activity.keep_amounts(integer, uuid[]) IS
-	'keeps what these events amount to, before they are redacted';
-
 -- The quarter hours of all of these events, and then the name itself, wherever it is
 -- left: where events are gone, sums are not.
 CREATE FUNCTION _activity.redact_rollups(key integer, ids uuid[], person text, pseudonym text) RETURNS void
@@ -218,6 +204,11 @@ BEGIN
 	SET resource = CASE k.resource WHEN redact_rollups.person THEN redact_rollups.pseudonym ELSE k.resource END,
 		name = nullif(k.name, redact_rollups.person), unit = nullif(k.unit, redact_rollups.person)
 	WHERE k.organization = key AND redact_rollups.person IN (k.resource, k.name, k.unit);
+	UPDATE _activity.kept_subscription k
+	SET thing = CASE k.thing WHEN redact_rollups.person THEN redact_rollups.pseudonym ELSE k.thing END,
+		subscription = CASE k.subscription WHEN redact_rollups.person THEN redact_rollups.pseudonym ELSE k.subscription END,
+		currency = nullif(k.currency, redact_rollups.person), period = nullif(k.period, redact_rollups.person)
+	WHERE k.organization = key AND redact_rollups.person IN (k.thing, k.subscription, k.currency, k.period);
 	PERFORM _activity.rebuild_rollups(key, ARRAY(
 		SELECT DISTINCT _activity.quarter_of(activity.event_time(i)) FROM unnest(ids) i));
 	UPDATE _activity.rollup r

@@ -263,7 +263,7 @@ DECLARE
 	owner integer;
 BEGIN
 	PERFORM _activity.check_reason(redact_one.reason);
-	PERFORM _activity.check_tables('event', 'redaction', 'hold', 'webhook_attempt', 'webhook_delivery', 'connection', 'token', 'read_note', 'set_aside', 'consumer_parked', 'rollup', 'kept_amount', 'rollup_repair');
+	PERFORM _activity.check_tables('event', 'redaction', 'hold', 'webhook_attempt', 'webhook_delivery', 'connection', 'token', 'read_note', 'set_aside', 'consumer_parked', 'rollup', 'kept_amount', 'kept_subscription', 'rollup_repair');
 	PERFORM _activity.lock_upkeep();
 	SELECT e.organization INTO owner FROM _activity.organization o
 	JOIN _activity.event e ON e.organization = o.key
@@ -344,7 +344,7 @@ BEGIN
 	IF name = redact_everywhere.person THEN
 		RAISE invalid_parameter_value USING MESSAGE = 'the pseudonym is the person';
 	END IF;
-	PERFORM _activity.check_tables('event', 'redaction', 'hold', 'webhook_attempt', 'webhook_delivery', 'connection', 'token', 'read_note', 'set_aside', 'consumer_parked', 'rollup', 'kept_amount', 'rollup_repair');
+	PERFORM _activity.check_tables('event', 'redaction', 'hold', 'webhook_attempt', 'webhook_delivery', 'connection', 'token', 'read_note', 'set_aside', 'consumer_parked', 'rollup', 'kept_amount', 'kept_subscription', 'rollup_repair');
 	PERFORM _activity.lock_upkeep();
 	FOR known IN
 		SELECT o.key, min(o.id) AS id FROM _activity.organization o
@@ -416,7 +416,7 @@ BEGIN
 	IF jsonb_typeof(ledger) IS DISTINCT FROM 'array' THEN
 		RAISE invalid_parameter_value USING MESSAGE = 'the ledger must be what activity.redaction_ledger() returned';
 	END IF;
-	PERFORM _activity.check_tables('event', 'redaction', 'hold', 'webhook_attempt', 'webhook_delivery', 'connection', 'token', 'read_note', 'set_aside', 'consumer_parked', 'rollup', 'kept_amount', 'rollup_repair');
+	PERFORM _activity.check_tables('event', 'redaction', 'hold', 'webhook_attempt', 'webhook_delivery', 'connection', 'token', 'read_note', 'set_aside', 'consumer_parked', 'rollup', 'kept_amount', 'kept_subscription', 'rollup_repair');
 	PERFORM _activity.lock_upkeep();
 	FOR entry IN SELECT value FROM jsonb_array_elements(ledger) LOOP
 		IF jsonb_typeof(entry->'events') IS DISTINCT FROM 'object' OR entry->>'redaction' IS NULL

@@ -15,11 +15,47 @@ AS $$
 	SELECT (fields->>name)::numeric
 	FROM unnest(names) WITH ORDINALITY n (name, place)
 	WHERE jsonb_typeof(fields->name) = 'number'
-	   OR jsonb_typeof(fields->name) = 'string' AND fields->>name ~ '^[+-]?([0-9]{1,999}\.?[0-9]{0,999}|\.[0-9]{1,999})$'
+	   OR jsonb_typeof(fields->name) = 'string' AND length(fields->>name) <= 1000
+		AND fields->>name ~ '^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)$'
 	ORDER BY place LIMIT 1
 $$;
 COMMENT ON FUNCTION _activity.number_in(jsonb, text[]) IS
 	'the first of these fields that is a number';
+
+-- What one event tells of a subscription or an item.
+CREATE FUNCTION _activity.subscription_terms(event _activity.event)
+RETURNS TABLE (action text, thing text, subscription text, price numeric, currency text, period text, periods numeric,
+	quantity numeric)
+LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 1
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT activity.action((event).type::activity.event_type), coalesce((event).subject->>'id', ''),
+		coalesce((event).metadata->>'subscription', (event).metadata->>'subscription_id', (event).subject->>'subscription',
+			(event).subject->>'subscription_id'),
+		_activity.number_in(f.fields, '{amount,unit_amount,price}'), nullif(f.fields->>'currency', ''),
+		nullif(f.fields->>'interval', ''), _activity.number_in(f.fields, '{interval_count}'),
+		_activity.number_in(f.fields, '{quantity}')
+	FROM (SELECT (event).subject || coalesce((event).metadata, '{}') AS fields) f
+	WHERE (event).commitment IS NULL
+$$;
+COMMENT ON FUNCTION _activity.subscription_terms(_activity.event) IS
+	'what an event of the category subscription tells about price and state; nothing if it was redacted';
+
+-- The same of events that are gone or redacted.
+CREATE TABLE _activity.kept_subscription (
+	organization integer NOT NULL,
+	event        uuid    NOT NULL,
+	action       text    NOT NULL,
+	thing        text    NOT NULL,
+	subscription text,
+	price        numeric,
+	currency     text,
+	period       text,
+	periods      numeric,
+	quantity     numeric,
+	PRIMARY KEY (organization, event)
+);
+SELECT pg_catalog.pg_extension_config_dump('_activity.kept_subscription', '');
 
 CREATE FUNCTION activity.mrr(organization text, as_of timestamptz DEFAULT now(), viewer text DEFAULT NULL,
 	as_known text DEFAULT NULL)
@@ -38,26 +74,22 @@ BEGIN
 		later := _activity.later_than(owner, known);
 	END IF;
 	RETURN QUERY
-	WITH told AS MATERIALIZED (
-		SELECT e.id, activity.action(e.type::activity.event_type) AS action,
-			e.subject || coalesce(e.metadata, '{}') AS fields, e.subject->>'id' AS subject,
-			coalesce(e.metadata->>'subscription', e.metadata->>'subscription_id', e.subject->>'subscription',
-				e.subject->>'subscription_id') AS subscription
+	WITH terms AS (
+		SELECT e.id, t.*, t.action LIKE 'item\_%' AS is_item
 		FROM _activity.event e
+		CROSS JOIN LATERAL _activity.subscription_terms(e) t
 		WHERE e.organization = owner AND e.type = ANY (codes)
 		  AND e.occurred_at <= coalesce(mrr.as_of, 'infinity')
-		  AND (later IS NULL OR NOT EXISTS (SELECT FROM unnest(later) l WHERE l = e.id))),
-	terms AS (
-		SELECT t.*, t.action LIKE 'item\_%' AS is_item,
-			_activity.number_in(t.fields, '{amount,unit_amount,price}') AS price,
-			nullif(t.fields->>'currency', '') AS currency,
-			nullif(t.fields->>'interval', '') AS period,
-			_activity.number_in(t.fields, '{interval_count}') AS periods,
-			_activity.number_in(t.fields, '{quantity}') AS quantity
-		FROM told t),
+		  AND (later IS NULL OR NOT EXISTS (SELECT FROM unnest(later) l WHERE l = e.id))
+		UNION ALL
+		SELECT k.event, k.action, k.thing, k.subscription, k.price, k.currency, k.period, k.periods, k.quantity,
+			k.action LIKE 'item\_%'
+		FROM _activity.kept_subscription k
+		WHERE k.organization = owner AND activity.event_time(k.event) <= coalesce(mrr.as_of, 'infinity')
+		  AND (later IS NULL OR NOT EXISTS (SELECT FROM unnest(later) l WHERE l = k.event))),
 	-- Each thing as it was told last: a field that an event leaves out stays as it was.
 	things AS MATERIALIZED (
-		SELECT t.is_item, coalesce(t.subject, '') AS id,
+		SELECT t.is_item, t.thing AS id,
 			(array_agg(t.subscription ORDER BY t.id DESC) FILTER (WHERE t.subscription IS NOT NULL))[1] AS subscription,
 			(array_agg(t.action ORDER BY t.id DESC) FILTER (WHERE t.action IN ('active', 'trialing', 'past_due',
 				'unpaid', 'paused', 'canceled', 'lapsed', 'item_added', 'item_updated', 'item_removed')))[1] AS state,
@@ -90,3 +122,25 @@ END
 $$;
 COMMENT ON FUNCTION activity.mrr(text, timestamptz, text, text) IS
 	'monthly recurring revenue at a time, a line for each currency: active and past_due subscriptions and their items, each price times quantity by the month; errors: 42501 tier, AC008 viewer, AC012 and AC013 cursor';
+
+-- What sums need of events that are redacted.
+
+CREATE FUNCTION _activity.keep_amounts(key integer, ids uuid[]) RETURNS void
+LANGUAGE sql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	INSERT INTO _activity.kept_amount (organization, event, measure, resource, name, unit, amount)
+	SELECT e.organization, e.id, m.measure, m.resource, m.name, m.unit, m.amount
+	FROM _activity.event e
+	CROSS JOIN LATERAL _activity.measure_event(e.type, coalesce(e.recorded_at, e.occurred_at), e.subject, e.metadata) m
+	WHERE e.organization = key AND e.id = ANY (ids) AND e.commitment IS NULL
+	ON CONFLICT DO NOTHING;
+	INSERT INTO _activity.kept_subscription
+	SELECT e.organization, e.id, t.*
+	FROM _activity.event e
+	CROSS JOIN LATERAL _activity.subscription_terms(e) t
+	WHERE e.organization = key AND e.id = ANY (ids) AND e.type = ANY (_activity.type_codes('{subscription.*}'))
+	ON CONFLICT DO NOTHING
+$$;
+COMMENT ON FUNCTION _activity.keep_amounts(integer, uuid[]) IS
+	'keeps what these events amount to, before they are redacted';
