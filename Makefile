@@ -12,7 +12,7 @@ SQL_PARTS = schema types event_type tables aside taxonomy record tier feed track
 	webhook_delivery webhook_upkeep webhook_view connection token serve audit compliance reads export \
 	consumer measure rollup cells analytics mrr own_index health \
 	http_route http_answer http_caller http_activity http_session http_realtime http_webhook \
-	http_export http_idempotency http_openapi http access
+	http_analytics http_export http_idempotency http_openapi http access
 
 MODULE_big = activity
 OBJS = \

@@ -109,14 +109,42 @@ RETURN to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"');
 COMMENT ON FUNCTION _activity.http_time_text(timestamptz) IS
 	'a time as answers have it: RFC 3339, UTC, microseconds';
 
-CREATE FUNCTION _activity.http_read_value(name text, value text) RETURNS jsonb
-LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+-- Words of the database's own.
+CREATE FUNCTION _activity.http_read_word(name text, kind text, value text) RETURNS void
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	CASE kind
+	WHEN 'zone' THEN
+		-- What POSIX takes for a zone besides is a slip here.
+		IF value !~ '^([A-Za-z][A-Za-z_]+(/[A-Za-z0-9_+-]+)*|[+-][0-9]{2}:[0-9]{2})$' THEN
+			RAISE invalid_parameter_value;
+		END IF;
+		PERFORM now() AT TIME ZONE value;
+	WHEN 'type' THEN
+		PERFORM value::activity.event_type;
+	WHEN 'measure' THEN
+		IF NOT EXISTS (SELECT FROM activity.measures m WHERE m.name = value) THEN
+			RAISE invalid_parameter_value;
+		END IF;
+	END CASE;
+EXCEPTION WHEN data_exception OR SQLSTATE 'AC001' THEN
+	PERFORM _activity.http_refuse(400, CASE kind WHEN 'type' THEN 'unknown_event_type' ELSE 'bad_parameter' END,
+		format('"%s" is no %s', name, CASE kind WHEN 'zone' THEN 'time zone' WHEN 'type' THEN 'event type' ELSE kind END), name);
+END
+$$;
+COMMENT ON FUNCTION _activity.http_read_word(text, text, text) IS
+	'refuses a time zone, an event type or a measure that there is not';
+
+CREATE FUNCTION _activity.http_read_value(name text, row_name text, value text) RETURNS jsonb
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	what record;
 BEGIN
-	SELECT p.* INTO what FROM _activity.http_parameter() p WHERE p.name = http_read_value.name;
+	SELECT p.* INTO what FROM _activity.http_parameter() p WHERE p.name = row_name;
 	CASE what.kind
 	WHEN 'words' THEN
 		RETURN to_jsonb(array_remove(string_to_array(value, ','), ''));
@@ -139,6 +167,8 @@ BEGIN
 			PERFORM _activity.http_refuse(400, 'bad_parameter', format('"%s" must be true or false', name), name);
 		END IF;
 		RETURN value::jsonb;
+	WHEN 'zone', 'type', 'measure' THEN
+		PERFORM _activity.http_read_word(name, what.kind, value);
 	ELSE
 		IF position(',' IN what.kind) > 0 AND value <> ALL (string_to_array(what.kind, ',')) THEN
 			PERFORM _activity.http_refuse(400, 'bad_parameter', format('"%s" must be one of %s', name, replace(what.kind, ',', ', ')), name);
@@ -147,28 +177,31 @@ BEGIN
 	RETURN to_jsonb(value);
 END
 $$;
-COMMENT ON FUNCTION _activity.http_read_value(text, text) IS
-	'the value of a parameter, checked';
+COMMENT ON FUNCTION _activity.http_read_value(text, text, text) IS
+	'the value of a parameter, checked by its row of http_parameter()';
 
+-- An allowed name with a star behind it has a row of its own in http_parameter().
 CREATE FUNCTION _activity.http_read_query(query text, allowed text[]) RETURNS jsonb
-LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	pairs text[] := _activity.http_parameters(query);
 	found jsonb := '{}';
 	name  text;
+	its_row text;
 	value jsonb;
 BEGIN
 	FOR i IN 1 .. cardinality(pairs) BY 2 LOOP
 		name := pairs[i];
-		IF name <> ALL (allowed) THEN
+		its_row := CASE WHEN name = ANY (allowed) THEN name WHEN name || '*' = ANY (allowed) THEN name || '*' END;
+		IF its_row IS NULL OR name LIKE '%*' THEN
 			PERFORM _activity.http_refuse(400, 'unknown_parameter', format('there is no parameter "%s" here', left(name, 100)), left(name, 100),
 				'Did you mean "' || _activity.near_word(name, allowed) || '"?');
 		END IF;
 		-- What is empty says nothing.
 		CONTINUE WHEN pairs[i + 1] = '';
-		value := _activity.http_read_value(name, pairs[i + 1]);
+		value := _activity.http_read_value(name, its_row, pairs[i + 1]);
 		IF found ? name THEN
 			IF jsonb_typeof(value) <> 'array' THEN
 				PERFORM _activity.http_refuse(400, 'repeated_parameter', format('"%s" is given twice', name), name);

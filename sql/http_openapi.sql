@@ -20,6 +20,14 @@ BEGIN ATOMIC
 	('http_export', NULL, 200, 'Export'),
 	('http_event', NULL, 200, 'Event'),
 	('http_position', NULL, 200, 'Position'),
+	('http_revenue', NULL, 200, 'Revenue'),
+	('http_mrr', NULL, 200, 'Mrr'),
+	('http_usage', NULL, 200, 'Usage'),
+	('http_customers', NULL, 200, 'Customers'),
+	('http_conversion', NULL, 200, 'Conversion'),
+	('http_credits_by_member', NULL, 200, 'CreditsByMember'),
+	('http_timeline', NULL, 200, 'Timeline'),
+	('http_active_members', NULL, 200, 'ActiveMembers'),
 	('http_holds', NULL, 200, 'Holds'),
 	('http_redactions', NULL, 200, 'Redactions'),
 	('http_secrets', NULL, 200, 'RealtimeSecrets'),
@@ -65,6 +73,21 @@ BEGIN ATOMIC
 	('Verification', 'valid: boolean, problems: VerificationProblem[], position: integer, events: integer, hash: string, verifiedAt: time'),
 	('VerificationProblem', 'position: integer?, problem: string'),
 	('Position', 'position: integer?, cursor: string?, hash: string?'),
+	('Revenue', 'items: RevenueRow[], totalRevenue: string?, currency: string?'),
+	('RevenueRow', 'agentId: string, agentName: string, totalRevenue: string, transactionCount: integer, currency: string?'),
+	('Mrr', 'mrr: string?, activeSubscriptions: integer, currency: string?, items: MrrRow[]'),
+	('MrrRow', 'currency: string?, mrr: string, subscriptions: integer'),
+	('Usage', 'items: UsageRow[]'),
+	('UsageRow', 'planId: string, planName: string, creditsBurned: string, uniqueUsers: integer, unit: string?, events: integer, firstAt: time?, lastAt: time?'),
+	('Customers', 'items: Customer[], totalCustomers: integer'),
+	('Customer', 'customerId: string, userId: string, name: string?, totalSpent: string, currency: string?, transactions: integer, firstSeenAt: time?, lastActiveAt: time?'),
+	('Conversion', 'sessions: integer, purchases: integer, conversionRate: number?'),
+	('CreditsByMember', 'items: MemberCredits[]'),
+	('MemberCredits', 'memberId: string, memberAddress: string, name: string?, totalCreditsBurned: string, unit: string?, burnCount: integer, firstBurnAt: time?, lastBurnAt: time?'),
+	('Timeline', 'step: string, timeZone: string, items: TimelineRow[]'),
+	('TimelineRow', 'bucket: time, key: string?, events: integer'),
+	('ActiveMembers', 'step: string, timeZone: string, items: ActiveMembersRow[]'),
+	('ActiveMembersRow', 'bucket: time, members: integer'),
 	('Holds', 'items: Hold[]'),
 	('Hold', 'id: uuid, actor: string?, subject: string?, from: time?, to: time?, reason: string, placedAt: time, placedBy: string, releasedAt: time?, releasedBy: string?, releaseReason: string?'),
 	('Redactions', 'items: Redaction[]'),
@@ -149,12 +172,13 @@ AS $$
 		SELECT 0 AS n, jsonb_build_object('name', part[1], 'in', 'path', 'required', true, 'schema', '{"type": "string", "minLength": 1}'::jsonb) AS parameter
 		FROM regexp_matches(route_pattern, '\{(\w+)\}', 'g') part
 		UNION ALL
-		SELECT w.n, jsonb_build_object('name', p.name, 'in', 'query', 'required', false, 'description', p.meaning)
+		SELECT w.n, jsonb_build_object('name', rtrim(p.name, '*'), 'in', 'query', 'required', false, 'description', p.meaning)
 			|| CASE p.kind WHEN 'words' THEN '{"style": "form", "explode": false}' ELSE '{}' END::jsonb
 			|| jsonb_build_object('schema', CASE p.kind
 				WHEN 'words' THEN '{"type": "array", "items": {"type": "string"}}'
 				WHEN 'integer' THEN jsonb_strip_nulls(jsonb_build_object('type', 'integer', 'minimum', p.low, 'maximum', p.high, 'default', p.preset::bigint))
-				WHEN 'text' THEN '{"type": "string"}' WHEN 'boolean' THEN '{"type": "boolean"}'
+				WHEN 'text' THEN '{"type": "string"}' WHEN 'zone' THEN '{"type": "string", "examples": ["Europe/Berlin"]}'
+				WHEN 'type' THEN '{"$ref": "#/components/schemas/EventType"}' WHEN 'measure' THEN '{"type": "string"}' WHEN 'boolean' THEN '{"type": "boolean"}'
 				WHEN 'uuid' THEN '{"type": "string", "format": "uuid"}'
 				WHEN 'time' THEN '{"type": "string", "description": "a date, or a time with its offset (ISO 8601)", "examples": ["2026-03-01", "2026-03-01T09:30:00Z"]}'
 				ELSE jsonb_build_object('type', 'string', 'enum', to_jsonb(string_to_array(p.kind, ','))) END)
