@@ -31,6 +31,7 @@ static void append_source(StringInfo out, const char *organization);
 static int	class_of(const char *key);
 static Activity activity_of(int class, const char *action);
 static void append_user(StringInfo out, const ActEntry *entry);
+static void append_target(StringInfo out, const ActEntry *entry);
 
 void
 act_export_cloudevent(StringInfo out, const char *organization,
@@ -83,8 +84,7 @@ act_export_ocsf(StringInfo out, const char *organization, const ActEntry *entry)
 	append_user(out, entry);
 	if (class == ACCOUNT_CHANGE)
 	{
-		append_text(out, ",\"user\":{\"uid\":", entry->subject_id);
-		appendStringInfoString(out, ",\"type_id\":1}");
+		append_target(out, entry);
 	}
 	else
 		append_string(out, ",\"api\":{\"operation\":", key);
@@ -116,6 +116,23 @@ append_user(StringInfo out, const ActEntry *entry)
 	if (entry->actor_name != NULL)
 		append_text(out, ",\"name\":", entry->actor_name);
 	appendStringInfoString(out, ",\"type_id\":1}}");
+}
+
+/* Whose account it is: the subject's; without one, that of the actor himself. */
+static void
+append_target(StringInfo out, const ActEntry *entry)
+{
+	const text *id = entry->subject_id;
+
+	if (id == NULL || VARSIZE_ANY_EXHDR(id) == 0)
+		id = entry->actor_id;
+	if (id == NULL || VARSIZE_ANY_EXHDR(id) == 0)
+		appendStringInfoString(out, ",\"user\":{\"name\":\"unknown\",\"type_id\":0}");
+	else
+	{
+		append_text(out, ",\"user\":{\"uid\":", id);
+		appendStringInfoString(out, ",\"type_id\":1}");
+	}
 }
 
 /* What is done to the accounts of people, and everything else. */
