@@ -33,6 +33,8 @@ BEGIN ATOMIC
 	('read', 'function', 'stream_head'),
 	('read', 'function', 'verify'),
 	('read', 'function', 'checkpoint'),
+	('read', 'function', 'members'),
+	('read', 'function', 'memberships'),
 	('read', 'function', 'timeline'),
 	('read', 'function', 'usage'),
 	('read', 'function', 'revenue'),

@@ -77,6 +77,9 @@ BEGIN
 		request.organization := parts[2];
 		request.id := parts[array_position(string_to_array(route.pattern, '/'), '{id}') - 1];
 	END IF;
+	IF route.handler = 'http_members' THEN
+		request.organization := request.headers->>'x-current-org-id';
+	END IF;
 	IF route.capability IS NOT NULL THEN
 		request := _activity.http_identify(request, route.capability, route.feature);
 	END IF;

@@ -11,6 +11,8 @@ BEGIN ATOMIC
 	('http_session_open', 'SessionCode', 201, 'Session'),
 	('http_session', NULL, 200, 'Session'),
 	('http_session_close', NULL, 204, NULL),
+	('http_memberships', NULL, 200, 'Memberships'),
+	('http_members', 'MemberQuery', 200, 'Members'),
 	('http_activity', NULL, 200, 'EventPage'),
 	('http_record', 'NewEvent', 201, 'Event'),
 	('http_summary', NULL, 200, 'Summary'),
@@ -59,6 +61,10 @@ BEGIN ATOMIC
 	('Problem', 'type: string, title: string, status: integer, code: string, message: string, detail: string, parameter*: string, hint*: string'),
 	('SessionCode', 'code: string'),
 	('Session', 'kind: string, organization: string?, member: string?, role: string?, capabilities: string[], tier: string?, features: object?, label: string?, expiresAt: time?'),
+	('Membership', 'orgId: string, orgName: string, role: string, orgType: string, isAdmin: boolean, hasSubscriptionHistory: boolean, group: object?'),
+	('MemberQuery', 'role*: string?, isActive*: boolean?, page*: number?, offset*: number?, environment*: string?'),
+	('Members', 'totalResults: integer, members: Member[], page: integer, offset: integer, totalActiveAdmins: integer'),
+	('Member', 'id: string, userId: string, orgId: string, userAddress: string, name: string?, role: string, isActive: boolean, createdAt: time, updatedAt: time'),
 	('Person', 'kind: string?, id: string, name: string?'),
 	('NewPerson', 'kind*: string?, id: string, name*: string?'),
 	('Subject', 'kind: string, id: string, ...'),
@@ -156,6 +162,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT jsonb_object_agg(s.name, _activity.http_schema(s.fields)) || jsonb_build_object(
 		'EventType', jsonb_build_object('type', 'string', 'enum', (SELECT jsonb_agg(t.key ORDER BY t.key) FROM activity.event_types t)),
+		'Memberships', '{"type": "array", "items": {"$ref": "#/components/schemas/Membership"}}'::jsonb,
 		'Webhooks', '{"type": "array", "items": {"$ref": "#/components/schemas/Webhook"}}'::jsonb,
 		'RealtimeSecrets', '{"type": "array", "items": {"$ref": "#/components/schemas/RealtimeSecret"}}'::jsonb,
 		'OpenApi', '{"type": "object", "additionalProperties": true}'::jsonb)
@@ -224,14 +231,14 @@ AS $$
 	SELECT jsonb_object_agg(pattern, operations) FROM (
 		SELECT r.pattern, jsonb_object_agg(lower(r.method), jsonb_strip_nulls(jsonb_build_object(
 			'operationId', substr(s.handler, 6), 'summary', r.summary,
-			'tags', jsonb_build_array(coalesce(substring(r.pattern FROM '^/organizations/\{organization\}/([\w-]+)'), 'session')),
+			'tags', jsonb_build_array(coalesce(substring(r.pattern FROM '^/organizations/\{organization\}/([\w-]+)'), CASE WHEN r.pattern LIKE '/organizations/%' THEN 'members' END, 'session')),
 			'description', CASE WHEN r.capability <> '' THEN format('Needs the capability "%s"', r.capability)
 				|| coalesce(format(', and a tier with the feature "%s"', r.feature), '') || '.' END,
 			'security', CASE WHEN r.capability IS NULL THEN '[]' ELSE '[{"token": []}, {"session": []}]' END::jsonb,
 			'parameters', _activity.http_openapi_parameters(r.pattern, r.parameters)
 				|| CASE WHEN r.method = 'POST' AND r.capability <> '' THEN
 					'[{"name": "Idempotency-Key", "in": "header", "required": false, "schema": {"type": "string", "minLength": 1, "maxLength": 255}}]' ELSE '[]' END::jsonb,
-			'requestBody', CASE WHEN s.request IS NOT NULL THEN jsonb_build_object('required', s.request <> 'Rotation',
+			'requestBody', CASE WHEN s.request IS NOT NULL THEN jsonb_build_object('required', s.request NOT IN ('Rotation', 'MemberQuery'),
 				'content', jsonb_build_object('application/json', jsonb_build_object('schema', jsonb_build_object('$ref', '#/components/schemas/' || s.request)))) END,
 			'responses', _activity.http_openapi_responses(r.method, r.pattern, r.capability, s.status, s.answer)))) AS operations
 		FROM _activity.http_routes() r JOIN _activity.http_shapes() s ON s.handler = r.handler

@@ -35,6 +35,8 @@ BEGIN ATOMIC
 	('POST', 1, '/session', NULL, NULL, 'http_session_open', '{}'::text[], 'Make a session of a code'),
 	('GET', 1, '/session', '', NULL, 'http_session', '{}', 'Who am I'),
 	('DELETE', 1, '/session', '', NULL, 'http_session_close', '{}', 'End the session'),
+	('GET', 2, '/organizations/my-memberships', '', NULL, 'http_memberships', '{}', 'The organizations of the token''s member'),
+	('POST', 2, '/organizations/members', 'read', NULL, 'http_members', '{}', 'Members of the token''s organization'),
 	('GET', 3, '/organizations/{organization}/activity', 'read', 'feed', 'http_activity',
 		'{eventType,actorUserId,subject,onBehalfOf,from,to,search,limit,page,before,after,count}', 'A page of events, newest first'),
 	('POST', 3, '/organizations/{organization}/activity', 'record', NULL, 'http_record', '{}', 'Record an event'),

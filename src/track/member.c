@@ -19,6 +19,7 @@
 #include "catalog/pg_depend.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_trigger.h"
+#include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -28,30 +29,47 @@
 
 PG_FUNCTION_INFO_V1(act_require_member);
 PG_FUNCTION_INFO_V1(act_member_role);
+PG_FUNCTION_INFO_V1(act_member_rows);
+PG_FUNCTION_INFO_V1(act_members_tracked);
 
 /* What is asked of the tables, and what they say. */
 typedef struct Question
 {
+	ActScanKey	keys[2];
+	int			nkeys;
+	ActRowVisitor visitor;
 	bool		asked;			/* some table is about members */
-	bool		found;			/* he is an active one */
+	bool		found;			/* he is an active one; nothing more is asked */
 	bool		wants_role;
 	char	   *role;			/* NULL: no table says it */
+	ReturnSetInfo *rows;		/* of who is asked for, or NULL */
 } Question;
 
 static List *tracked_tables(void);
 static bool is_about_members(Relation pg_trigger, HeapTuple trigger);
 static Oid	table_of_trigger(Relation pg_trigger, Oid trigger);
-static void ask_tables(const char *organization, const char *member,
-					   Question *question);
-static void ask_table(Oid relid, const char *organization, const char *member,
+static void ask_about(const char *organization, const char *member,
 					  Question *question);
-static void ask(Relation table, const char *argument, const char *organization,
-				const char *member, Question *question);
+static void ask_tables(Question *question);
+static void ask_table(Oid relid, Question *question);
+static void ask(Relation table, const char *argument, Question *question);
 static bool find_active(const ActRow *row, void *arg);
+static bool add_row(const ActRow *row, void *arg);
+
+/* Is this one an active member? */
+static void
+ask_about(const char *organization, const char *member, Question *question)
+{
+	question->keys[0] = (ActScanKey) {"organization", organization};
+	question->keys[1] = (ActScanKey) {"member", member};
+	question->nkeys = 2;
+	question->visitor = find_active;
+	ask_tables(question);
+}
 
 /* The scratch memory holds all but the role. */
 static void
-ask_tables(const char *organization, const char *member, Question *question)
+ask_tables(Question *question)
 {
 	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext,
 												  "activity member",
@@ -61,7 +79,7 @@ ask_tables(const char *organization, const char *member, Question *question)
 
 	foreach(cell, tracked_tables())
 	{
-		ask_table(lfirst_oid(cell), organization, member, question);
+		ask_table(lfirst_oid(cell), question);
 		if (question->found)
 			break;
 	}
@@ -76,7 +94,7 @@ act_member_require(const char *organization, const char *member)
 {
 	Question	question = {0};
 
-	ask_tables(organization, member, &question);
+	ask_about(organization, member, &question);
 	if (question.found)
 		return;
 	if (!question.asked)
@@ -171,8 +189,7 @@ table_of_trigger(Relation pg_trigger, Oid trigger)
 }
 
 static void
-ask_table(Oid relid, const char *organization, const char *member,
-		  Question *question)
+ask_table(Oid relid, Question *question)
 {
 	Relation	table = try_table_open(relid, AccessShareLock);
 	Oid			function = act_tracking_plan_function();
@@ -193,17 +210,15 @@ ask_table(Oid relid, const char *organization, const char *member,
 		Trigger    *trigger = &table->trigdesc->triggers[i];
 
 		if (trigger->tgfoid == function && trigger->tgnargs == 1)
-			ask(table, trigger->tgargs[0], organization, member, question);
+			ask(table, trigger->tgargs[0], question);
 	}
 	SetUserIdAndSecContext(user, context);
 	table_close(table, AccessShareLock);
 }
 
 static void
-ask(Relation table, const char *argument, const char *organization,
-	const char *member, Question *question)
+ask(Relation table, const char *argument, Question *question)
 {
-	ActScanKey	keys[2] = {{"organization", organization}, {"member", member}};
 	Trigger    *trigger = act_row_scan_trigger(table, argument);
 	ActPlan    *plan = act_tracking_plan_hold(table, trigger->tgoid, argument);
 	bool		about_members = strcmp(plan->tracking->category, "membership") == 0 ||
@@ -213,7 +228,8 @@ ask(Relation table, const char *argument, const char *organization,
 	if (!about_members)
 		return;
 	question->asked = true;
-	act_row_scan(table, argument, keys, 2, find_active, question);
+	act_row_scan(table, argument, question->keys, question->nkeys,
+				 question->visitor, question);
 }
 
 static bool
@@ -258,9 +274,71 @@ act_member_role(PG_FUNCTION_ARGS)
 {
 	Question	question = {.wants_role = true};
 
-	ask_tables(text_to_cstring(PG_GETARG_TEXT_PP(0)),
-			   text_to_cstring(PG_GETARG_TEXT_PP(1)), &question);
+	ask_about(text_to_cstring(PG_GETARG_TEXT_PP(0)),
+			  text_to_cstring(PG_GETARG_TEXT_PP(1)), &question);
 	if (!question.found)
 		PG_RETURN_NULL();
 	PG_RETURN_TEXT_P(cstring_to_text(question.role ? question.role : ""));
+}
+
+/* Whether some tracked table is about members: members_tracked() RETURNS boolean */
+PGDLLEXPORT Datum
+act_members_tracked(PG_FUNCTION_ARGS)
+{
+	Question	question = {0};
+
+	ask_about("", "", &question);
+	PG_RETURN_BOOL(question.asked);
+}
+
+/*
+ * member_rows(organization text, member text) RETURNS TABLE (organization text,
+ * member text, name text, role text, state text): the rows of tracked tables that are
+ * about this organization, this member, or both.
+ */
+PGDLLEXPORT Datum
+act_member_rows(PG_FUNCTION_ARGS)
+{
+	static const char *const names[] = {"organization", "member"};
+	Question	question = {.visitor = add_row};
+
+	for (int i = 0; i < lengthof(names); i++)
+		if (!PG_ARGISNULL(i))
+			question.keys[question.nkeys++] =
+				(ActScanKey) {names[i], text_to_cstring(PG_GETARG_TEXT_PP(i))};
+	InitMaterializedSRF(fcinfo, 0);
+	question.rows = (ReturnSetInfo *) fcinfo->resultinfo;
+	if (question.nkeys > 0)
+		ask_tables(&question);
+	return (Datum) 0;
+}
+
+static bool
+add_row(const ActRow *row, void *arg)
+{
+	static const char *const names[] = {"organization", "member", "name", "role"};
+	Question   *question = arg;
+	ActPlan    *plan = row->plan;
+	Datum		values[lengthof(names) + 1];
+	bool		nulls[lengthof(names) + 1];
+
+	for (int i = 0; i < lengthof(names); i++)
+	{
+		int			column = act_tracking_plan_column(plan, names[i]);
+		int			len;
+		char	   *text = column < 0 ? NULL : act_tracked_text(row, column, &len);
+
+		nulls[i] = text == NULL;
+		values[i] = text == NULL ? (Datum) 0 :
+			PointerGetDatum(cstring_to_text_with_len(text, len));
+	}
+	values[lengthof(names)] = CStringGetTextDatum("active");
+	nulls[lengthof(names)] = false;
+	for (int i = 0; i < plan->nmachines; i++)
+		if (strcmp(plan->machines[i].name, "state") == 0)
+			values[lengthof(names)] =
+				CStringGetTextDatum(plan->machines[i].states[act_tracked_state(row, i)]);
+	tuplestore_putvalues(question->rows->setResult, question->rows->setDesc, values,
+						 nulls);
+	return true;
 }
