@@ -30,7 +30,10 @@ CREATE TABLE subscriptions (
 	tier                 text NOT NULL,
 	status               text NOT NULL,
 	cancel_at_period_end boolean NOT NULL DEFAULT false,
-	current_period_end   date
+	current_period_end   date,
+	amount               numeric(12,2),
+	currency             text NOT NULL DEFAULT 'EUR',
+	"interval"           text NOT NULL DEFAULT 'month'
 );
 CREATE TABLE credits (
 	id              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

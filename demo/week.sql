@@ -23,6 +23,12 @@ BEGIN
 				PERFORM activity.record('acme', 'auth.signin',
 					jsonb_build_object('id', actor.id), '{"method": "passkey"}',
 					occurred_at => moment);
+			ELSIF n = 2 AND day % 2 = 0 OR n = 9 AND day = 3 THEN
+				PERFORM activity.record('acme', 'plan.purchased',
+					CASE (day + n) % 3 WHEN 0 THEN '{"id": "pro", "name": "Pro"}' ELSE '{"id": "starter", "name": "Starter"}' END::jsonb,
+					jsonb_build_object('amount', CASE (day + n) % 3 WHEN 0 THEN 49.90 ELSE 19.90 END,
+						'currency', CASE day WHEN 3 THEN 'USD' ELSE 'EUR' END),
+					occurred_at => moment);
 			ELSIF n % 6 = 5 THEN
 				PERFORM activity.record('acme', 'generation.failed',
 					jsonb_build_object('id', day * 100 + n),
@@ -38,7 +44,9 @@ BEGIN
 					jsonb_build_object('model', model), occurred_at => moment);
 				PERFORM activity.record('acme', 'credit.charge',
 					jsonb_build_object('id', day * 100 + n),
-					jsonb_build_object('model', model, 'amount', amount + 1),
+					jsonb_build_object('model', model, 'amount', amount + 1,
+						'plan_id', CASE n % 4 WHEN 0 THEN 'pro' ELSE 'starter' END,
+						'plan_name', CASE n % 4 WHEN 0 THEN 'Pro' ELSE 'Starter' END),
 					occurred_at => moment + interval '2 seconds');
 			END IF;
 		END LOOP;
@@ -53,7 +61,7 @@ SELECT activity.set_actor('ada', name => 'Ada Lovelace', context => '{"ip": "203
 INSERT INTO memberships VALUES
 	('acme', 'ada', 'Ada Lovelace', 'owner'),
 	('acme', 'grace', 'Grace Hopper', 'member');
-INSERT INTO subscriptions VALUES ('sub_1', 'acme', 'premium', 'trialing');
+INSERT INTO subscriptions (id, organization_id, tier, status, amount) VALUES ('sub_1', 'acme', 'premium', 'trialing', 49);
 INSERT INTO credits (organization_id, kind, amount, source)
 	VALUES ('acme', 'add', 100, 'trial');
 INSERT INTO invitations (organization_id, email, role, invited_by)

@@ -171,3 +171,65 @@ END
 $$;
 COMMENT ON FUNCTION _activity.http_active_members(_activity.http_request) IS
 	'GET /analytics/active-members';
+
+-- The steps of a range: each is asked about by itself, so there may not be many.
+CREATE FUNCTION _activity.http_steps(request _activity.http_request)
+RETURNS TABLE (bucket timestamptz, since timestamptz, until timestamptz)
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE ROWS 30
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	p        jsonb := request.parameters;
+	earliest timestamptz := coalesce(_activity.http_time(p->>'from'), now() - interval '30 days');
+	latest   timestamptz := coalesce(_activity.http_time(p->>'to'), now());
+	most     constant integer := 120;
+BEGIN
+	IF latest - earliest > most * _activity.http_step(p) THEN
+		PERFORM _activity.http_refuse(400, 'bad_parameter', format('the range has more than %s steps', most), 'step', 'Ask for a longer step, or a shorter range.');
+	END IF;
+	RETURN QUERY SELECT t.bucket, greatest(t.bucket, earliest), lead(t.bucket, 1, latest) OVER (ORDER BY t.bucket)
+		FROM activity.timeline(request.organization, earliest, latest, _activity.http_step(p), coalesce(p->>'timeZone', 'UTC')) t;
+END
+$$;
+COMMENT ON FUNCTION _activity.http_steps(_activity.http_request) IS
+	'the steps of a range: the beginning of each, and what of it lies in the range';
+
+CREATE FUNCTION _activity.http_amounts(request _activity.http_request) RETURNS _activity.http_answer
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	p jsonb := request.parameters;
+BEGIN
+	RETURN _activity.http_json((
+		SELECT json_build_object('measure', coalesce(p->>'measure', 'credits_burned'), 'step', coalesce(p->>'step', 'day'), 'timeZone', coalesce(p->>'timeZone', 'UTC'),
+			'items', coalesce(json_agg(json_build_object('bucket', _activity.http_time_text(a.bucket), 'unit', a.unit,
+				'amount', _activity.digits(a.amount), 'events', a.events) ORDER BY a.bucket, a.unit), '[]'))
+		FROM (
+			SELECT s.bucket, u.unit, coalesce(sum(u.amount), 0) AS amount, coalesce(sum(u.events), 0) AS events
+			FROM _activity.http_steps(request) s
+			LEFT JOIN LATERAL activity.usage(request.organization, s.since, s.until, coalesce(p->>'measure', 'credits_burned')) u ON true
+			GROUP BY s.bucket, u.unit) a)::text);
+END
+$$;
+COMMENT ON FUNCTION _activity.http_amounts(_activity.http_request) IS
+	'GET /analytics/amounts';
+
+CREATE FUNCTION _activity.http_mrr_timeline(request _activity.http_request) RETURNS _activity.http_answer
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	p jsonb := request.parameters;
+BEGIN
+	RETURN _activity.http_json((
+		SELECT json_build_object('step', coalesce(p->>'step', 'day'), 'timeZone', coalesce(p->>'timeZone', 'UTC'),
+			'items', coalesce(json_agg(json_build_object('bucket', _activity.http_time_text(s.bucket), 'currency', m.currency,
+				'mrr', _activity.digits(coalesce(m.mrr, 0)), 'subscriptions', coalesce(m.subscriptions, 0)) ORDER BY s.bucket, m.currency), '[]'))
+		FROM _activity.http_steps(request) s
+		LEFT JOIN LATERAL activity.mrr(request.organization, s.until - interval '1 microsecond') m ON true)::text);
+END
+$$;
+COMMENT ON FUNCTION _activity.http_mrr_timeline(_activity.http_request) IS
+	'GET /analytics/mrr-timeline';

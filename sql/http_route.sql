@@ -56,6 +56,8 @@ BEGIN ATOMIC
 	('GET', 4, '/organizations/{organization}/analytics/credits-by-member', 'analytics', 'analytics', 'http_credits_by_member', '{from,to,planId,limit*}', 'Credits by member'),
 	('GET', 4, '/organizations/{organization}/analytics/timeline', 'analytics', 'analytics', 'http_timeline',
 		'{from,to,step,timeZone,by,eventType,actorUserId}', 'Events over time'),
+	('GET', 4, '/organizations/{organization}/analytics/amounts', 'analytics', 'analytics', 'http_amounts', '{from,to,step,timeZone,measure}', 'What a measure adds up to, over time'),
+	('GET', 4, '/organizations/{organization}/analytics/mrr-timeline', 'analytics', 'analytics', 'http_mrr_timeline', '{from,to,step,timeZone}', 'Monthly recurring revenue over time'),
 	('GET', 4, '/organizations/{organization}/analytics/active-members', 'analytics', 'analytics', 'http_active_members', '{from,to,step,timeZone}', 'Active members over time'),
 	('GET', 3, '/organizations/{organization}/holds', 'administer', NULL, 'http_holds', '{}', 'Legal holds'),
 	('GET', 3, '/organizations/{organization}/redactions', 'administer', NULL, 'http_redactions', '{}', 'What was erased'),

@@ -5,13 +5,13 @@ import { amount, count, day, percent, zone as ownZone } from './format';
 import { useLoad } from './load';
 import { Plot, type Series } from './plot';
 import { address, go, type Route } from './route';
-import { Answer, Empty, Field, Heading, Scroll, Text, Time, useNow } from './ui';
+import { Answer, Empty, Field, Heading, Name, Scroll, Text, Time, useNow } from './ui';
 
 interface Range { from: string; to: string; step: string; by: string; zone: string }
 
 const ranges = [[7, '7 days'], [30, '30 days'], [90, '90 days'], [365, 'A year']] as const;
-const steps = [['1 hour', 'hour'], ['1 day', 'day'], ['7 days', 'week'], ['1 month', 'month']] as const;
-const bys = [['', 'Nothing'], ['category', 'Category'], ['event_type', 'Type'], ['actor', 'Actor'], ['resource', 'Resource']] as const;
+const steps = [['hour', 'hour'], ['day', 'day'], ['week', 'week'], ['month', 'month'], ['quarter', 'quarter'], ['year', 'year']] as const;
+const bys = [['', 'Nothing'], ['category', 'Category'], ['eventType', 'Type'], ['actor', 'Actor'], ['resource', 'Resource']] as const;
 
 const dayOf = (moment: Date, zone: string) => // 2026-11-30
   new Intl.DateTimeFormat('en-CA', { timeZone: zone, year: 'numeric', month: '2-digit', day: '2-digit' }).format(moment);
@@ -45,7 +45,7 @@ function rangeOf(query: URLSearchParams): Range {
   const date = (name: string, preset: string) => /^\d{4}-\d{2}-\d{2}$/.test(query.get(name) ?? '') ? query.get(name)! : preset;
   const one = (name: string, of: readonly (readonly [string, string])[], preset: string) =>
     of.some(([value]) => value === query.get(name)) ? query.get(name)! : preset;
-  return { from: date('from', past), to: date('to', today), step: one('step', steps, '1 day'), by: one('by', bys, 'category'), zone };
+  return { from: date('from', past), to: date('to', today), step: one('step', steps, 'day'), by: one('by', bys, 'category'), zone };
 }
 
 const instants = (range: Range) => ({
@@ -68,7 +68,10 @@ export function AnalyticsView({ session, route }: { session: Session; route: Rou
       <RangeBar range={range} />
       <Headline {...props} />
       <Timeline {...props} />
+      <Amounts {...props} id="credits-time" title="Credits over time" measure="credits_burned" types={['credit.charge', 'credits.redeemed']} />
       <Usage {...props} />
+      <Amounts {...props} id="revenue-time" title="Revenue over time" measure="revenue" types={['plan.purchased', 'order.created']} />
+      <MrrTimeline {...props} />
       <Revenue {...props} />
       <Customers {...props} />
       <Members {...props} />
@@ -83,7 +86,7 @@ function RangeBar({ range }: { range: Range }) {
   const change = (part: Partial<Range>) => go(address('analytics', { ...range, ...part }));
   const back = (days: number) => change({
     from: dayOf(new Date(Date.now() - (days - 1) * 86_400_000), range.zone), to: dayOf(new Date(), range.zone),
-    step: days > 180 ? '1 month' : '1 day',
+    step: days > 180 ? 'month' : 'day',
   });
   const zones = [...new Set([range.zone, ownZone, 'UTC', ...Intl.supportedValuesOf('timeZone')])];
   return (
@@ -110,7 +113,7 @@ function Choice({ id, value, of, onChange }: { id: string; value: string; of: re
 const useReport = <T,>({ session, range }: Props, name: string, query: Query = reported(range)) =>
   useLoad((signal) => ask<T>('GET', organizationPath(session, `analytics/${name}`), { signal, query }), [name, JSON.stringify(query)]);
 
-interface Mrr { mrr: string | null; activeSubscriptions: number; items: { currency: string; mrr: string; activeSubscriptions: number }[] }
+interface Mrr { mrr: string | null; activeSubscriptions: number; items: { currency: string | null; mrr: string; subscriptions: number }[] }
 interface Conversion { sessions: number; purchases: number; conversionRate: number | null }
 
 function Fact({ name, children, href }: { name: string; children: ComponentChildren; href?: string }) {
@@ -125,7 +128,7 @@ function Headline(props: Props) {
       <Answer of={mrr} what="recurring revenue">{(data) => (
         <dl class="headline">
           {data.items.length === 0 ? <Fact name="Monthly recurring revenue">–</Fact> : data.items.map((item) =>
-            <Fact key={item.currency} name={`Monthly recurring revenue, ${item.currency}`} href={props.events({ type: 'subscription.*' })}>{amount(item.mrr)}</Fact>)}
+            <Fact key={item.currency} name={`Monthly recurring revenue, ${item.currency ?? 'no currency'}`} href={props.events({ type: 'subscription.*' })}>{amount(item.mrr)}</Fact>)}
           <Fact name="Paying subscriptions" href={props.events({ type: 'subscription.*' })}>{count(data.activeSubscriptions)}</Fact>
           {conversion.data && (
             <>
@@ -140,13 +143,13 @@ function Headline(props: Props) {
   );
 }
 
-interface Bucket { bucket: string; key: string | null; name?: string | null; events: number }
+interface Bucket { bucket: string; key: string | null; events: number }
 const mostSeries = 7;
 
 function Timeline(props: Props) {
   const { range } = props;
   const timeline = useReport<{ items: Bucket[] }>(props, 'timeline',
-    { ...reported(range), step: range.step, timeZone: range.zone, by: range.by });
+    { ...instants(range), step: range.step, timeZone: range.zone, by: range.by });
   return (
     <section aria-labelledby="timeline">
       <h2 id="timeline">Events</h2>
@@ -158,6 +161,7 @@ function Timeline(props: Props) {
         if (total === 0) return <Empty>Nothing happened in this time.</Empty>;
         const ranked = [...sums].filter(([, n]) => n > 0).sort((a, b) => b[1] - a[1]).map(([key]) => key);
         const shown = ranked.slice(0, ranked.length > mostSeries + 1 ? mostSeries : ranked.length);
+        const times = buckets.map((bucket) => Date.parse(bucket) / 1000);
         const place = new Map(buckets.map((bucket, at) => [bucket, at]));
         const values = new Map<string, number[]>();
         for (const item of items) {
@@ -167,12 +171,20 @@ function Timeline(props: Props) {
         }
         const name = (key: string) => key === '' ? range.by === '' ? 'events' : range.by === 'actor' ? 'system' : 'none' : key;
         const series: Series[] = [...shown, ...shown.length < ranked.length ? ['others'] : []]
-          .map((key) => ({ name: name(key), values: values.get(key) ?? [] }));
+          .map((key) => ({ name: name(key), values: values.get(key) ?? buckets.map(() => 0) }));
         const filter = (key: string): Query => key === '' ? {} : range.by === 'category' ? { type: `${key}.*` } :
-          range.by === 'event_type' ? { type: key } : range.by === 'actor' ? { actor: key } : range.by === 'resource' ? { subject: key } : {};
+          range.by === 'eventType' ? { type: key } : range.by === 'actor' ? { actor: key } : range.by === 'resource' ? { subject: key } : {};
         return (
           <>
-            <Plot label="Events over time" times={buckets.map((bucket) => Date.parse(bucket) / 1000)} series={series} unit="events" bars zone={range.zone} />
+            <Plot label="Events over time" times={times} series={{ name: 'events', values: buckets.map((_, at) => series.reduce((all, one) => all + one.values[at]!, 0)) }} unit="events" zone={range.zone} />
+            {series.length > 1 && (
+              <div class="multiples">{series.map((one, at) => (
+                <figure key={one.name}>
+                  <figcaption><Name value={one.name} /> <a class="number" href={props.events(filter(shown[at] ?? ''))} aria-label={`${one.name}, ${count(one.values.reduce((all, n) => all + n, 0))} events`}>{count(one.values.reduce((all, n) => all + n, 0))}</a></figcaption>
+                  <Plot label={`Events, ${one.name}`} times={times} series={one} unit="events" zone={range.zone} height={130} />
+                </figure>
+              ))}</div>
+            )}
             <details>
               <summary>The same as a table</summary>
               <Scroll label="Events over time">
@@ -180,7 +192,7 @@ function Timeline(props: Props) {
                   <thead><tr><th scope="col">From</th>{series.map((one) => <th scope="col" class="number" key={one.name}><Text>{one.name}</Text></th>)}</tr></thead>
                   <tbody>{buckets.map((bucket, at) => (
                     <tr key={bucket}>
-                      <th scope="row"><time dateTime={bucket}>{new Date(bucket).toLocaleString(undefined, { timeZone: range.zone, dateStyle: 'medium', ...range.step === '1 hour' ? { timeStyle: 'short' } : {} })}</time></th>
+                      <th scope="row"><time dateTime={bucket}>{new Date(bucket).toLocaleString(undefined, { timeZone: range.zone, dateStyle: 'medium', ...range.step === 'hour' ? { timeStyle: 'short' } : {} })}</time></th>
                       {series.map((one, column) => (
                         <td class="number" key={one.name}><a href={address('events', {
                           from: bucket, to: buckets[at + 1] ?? instants(range).to, ...filter(shown[column] ?? ''),
@@ -194,6 +206,69 @@ function Timeline(props: Props) {
         );
       }}</Answer>
     </section>
+  );
+}
+
+interface Amount { bucket: string; unit: string | null; amount: string }
+
+// A plot for each unit, since units are never added up; the exact digits are in the table.
+function Amounts({ id, title, measure, types, ...props }: Props & { id: string; title: string; measure: string; types: string[] }) {
+  const { range } = props;
+  const report = useReport<{ items: Amount[] }>(props, 'amounts', { ...instants(range), step: range.step, timeZone: range.zone, measure });
+  return (
+    <section aria-labelledby={id}>
+      <h2 id={id}>{title}</h2>
+      <Answer of={report} what={title.toLowerCase()}>{({ items }) =>
+        <AmountPlots title={title} range={range} items={items} link={(from, to) => address('events', { from, to, type: types })} />}</Answer>
+    </section>
+  );
+}
+
+function MrrTimeline(props: Props) {
+  const { range } = props;
+  const report = useReport<{ items: { bucket: string; currency: string | null; mrr: string }[] }>(props, 'mrr-timeline',
+    { ...instants(range), step: range.step, timeZone: range.zone });
+  return (
+    <section aria-labelledby="mrr-time">
+      <h2 id="mrr-time">Monthly recurring revenue over time</h2>
+      <Answer of={report} what="recurring revenue over time">{({ items }) =>
+        <AmountPlots title="Monthly recurring revenue over time" range={range} link={(from, to) => address('events', { from, to, type: 'subscription.*' })}
+          items={items.map(({ bucket, currency, mrr }) => ({ bucket, unit: currency, amount: mrr }))} />}</Answer>
+    </section>
+  );
+}
+
+function AmountPlots({ title, range, items, link }: { title: string; range: Range; items: Amount[]; link: (from: string, to: string) => string }) {
+  const buckets = [...new Set(items.map((item) => item.bucket))].sort();
+  const units = [...new Set(items.filter((item) => Number(item.amount) !== 0).map((item) => item.unit))];
+  if (units.length === 0) return <Empty>There was none in this time.</Empty>;
+  const exact = new Map(items.map((item) => [`${item.bucket} ${item.unit}`, item.amount]));
+  const times = buckets.map((bucket) => Date.parse(bucket) / 1000);
+  return (
+    <>
+      <div class="multiples">{units.map((unit) => (
+        <figure key={unit}>
+          <figcaption><Name value={unit ?? 'no unit'} /></figcaption>
+          <Plot label={`${title}, ${unit ?? 'no unit'}`} times={times} unit={unit ?? ''} zone={range.zone} height={150}
+            series={{ name: unit ?? '', values: buckets.map((bucket) => Number(exact.get(`${bucket} ${unit}`) ?? 0)) }} />
+        </figure>
+      ))}</div>
+      <details>
+        <summary>The same as a table</summary>
+        <Scroll label={`${title}, table`}>
+          <table>
+            <thead><tr><th scope="col">From</th>{units.map((unit) => <th scope="col" class="number" key={unit}>{unit ?? 'no unit'}</th>)}</tr></thead>
+            <tbody>{buckets.map((bucket, at) => (
+              <tr key={bucket}>
+                <th scope="row"><time dateTime={bucket}>{new Date(bucket).toLocaleString(undefined, { timeZone: range.zone, dateStyle: 'medium', ...range.step === 'hour' ? { timeStyle: 'short' } : {} })}</time></th>
+                {units.map((unit) => (
+                  <td class="number" key={unit}><a href={link(bucket, buckets[at + 1] ?? instants(range).to)}>{amount(exact.get(`${bucket} ${unit}`) ?? '0')}</a></td>))}
+              </tr>
+            ))}</tbody>
+          </table>
+        </Scroll>
+      </details>
+    </>
   );
 }
 
@@ -228,7 +303,7 @@ function Usage(props: Props) {
     <Table id="usage" title="Credits by plan" report={report} list={(data) => data.items}
       empty="No credits were used in this time." code={`SELECT activity.record('${props.session.organization.replace(/'/g, '\'\'')}', 'credit.charge',\n  subject => '{"kind": "plan", "id": "pro"}', metadata => '{"amount": 3}');`}
       columns={[
-        ['Plan', 'text', (row: UsageItem) => <Text>{row.planName ?? row.planId ?? 'none'}</Text>],
+        ['Plan', 'text', (row: UsageItem) => <Name value={row.planName || row.planId || 'no plan'} />],
         ['Credits', 'number', (row: UsageItem) => <a href={props.events({ type: 'credit.charge,credits.redeemed', ...row.planId ? { subject: row.planId } : {} })}>{amount(row.creditsBurned)}</a>],
         ['Users', 'number', (row: UsageItem) => count(row.uniqueUsers)],
       ]} />
@@ -243,7 +318,7 @@ function Revenue(props: Props) {
     <Table id="revenue" title="Revenue" report={report} list={(data) => data.items}
       empty="No purchase was recorded in this time."
       columns={[
-        ['Product', 'text', (row: RevenueItem) => <Text>{row.agentName ?? row.agentId ?? 'none'}</Text>],
+        ['Product', 'text', (row: RevenueItem) => <Name value={row.agentName || row.agentId || 'no product'} />],
         ['Revenue', 'number', (row: RevenueItem) => <a href={props.events({ type: 'plan.purchased,order.created' })}>{amount(row.totalRevenue)}</a>],
         ['Currency', 'text', (row: RevenueItem) => row.currency ?? '–'],
         ['Transactions', 'number', (row: RevenueItem) => count(row.transactionCount)],
@@ -260,7 +335,7 @@ function Customers(props: Props) {
     <Table id="customers" title="Customers" report={report} list={(data) => data.items}
       empty="Nobody bought anything in this time."
       columns={[
-        ['Customer', 'text', (row: Customer) => <a href={props.events({ actor: row.userId })}><Text>{row.name ?? row.userId}</Text></a>],
+        ['Customer', 'text', (row: Customer) => <a href={props.events({ actor: row.userId })}><Name value={row.name ?? row.userId} /></a>],
         ['Spent', 'number', (row: Customer) => <a href={props.events({ actor: row.userId, type: 'plan.purchased,order.created' })}>{amount(row.totalSpent)}</a>],
         ['Currency', 'text', (row: Customer) => row.currency ?? '–'],
         ['First seen', 'text', (row: Customer) => day(row.firstSeenAt)],
@@ -269,7 +344,7 @@ function Customers(props: Props) {
   );
 }
 
-interface Member { memberId: string | null; memberAddress: string | null; totalCreditsBurned: string; burnCount: number; lastBurnAt: string | null }
+interface Member { memberId: string | null; name: string | null; unit: string | null; totalCreditsBurned: string; burnCount: number; lastBurnAt: string | null }
 
 function Members(props: Props) {
   const now = useNow();
@@ -278,7 +353,7 @@ function Members(props: Props) {
     <Table id="members" title="Credits by member" report={report} list={(data) => data.items}
       empty="No member used credits in this time."
       columns={[
-        ['Member', 'text', (row: Member) => row.memberId === null ? 'system' : <a href={props.events({ actor: row.memberId })}><Text>{row.memberAddress || row.memberId}</Text></a>],
+        ['Member', 'text', (row: Member) => row.memberId === null ? 'system' : <a href={props.events({ actor: row.memberId })}><Name value={row.name ?? row.memberId} /></a>],
         ['Credits', 'number', (row: Member) => <a href={props.events({ type: 'credit.charge,credits.redeemed', ...row.memberId ? { actor: row.memberId } : {} })}>{amount(row.totalCreditsBurned)}</a>],
         ['Times', 'number', (row: Member) => count(row.burnCount)],
         ['Last', 'text', (row: Member) => <Time value={row.lastBurnAt} now={now} />],
@@ -289,14 +364,14 @@ function Members(props: Props) {
 function ActiveMembers(props: Props) {
   const { range } = props;
   const report = useReport<{ items: { bucket: string; members: number }[] }>(props, 'active-members',
-    { ...reported(range), step: range.step, timeZone: range.zone });
+    { ...instants(range), step: range.step, timeZone: range.zone });
   return (
     <section aria-labelledby="active">
       <h2 id="active">Active members</h2>
       <Answer of={report} what="active members">{({ items }) => items.every((item) => item.members === 0) ?
         <Empty>Nobody was active in this time.</Empty> :
-        <Plot label="Active members" times={items.map((item) => Date.parse(item.bucket) / 1000)} unit="members" bars zone={range.zone}
-          series={[{ name: 'members', values: items.map((item) => item.members) }]} />}</Answer>
+        <Plot label="Active members" times={items.map((item) => Date.parse(item.bucket) / 1000)} unit="members" zone={range.zone}
+          series={{ name: 'members', values: items.map((item) => item.members) }} />}</Answer>
     </section>
   );
 }

@@ -1,22 +1,31 @@
-// Plots that are read without colour: each series has its own dashes and marks, its name
-// stands in the legend with its value, and the same numbers are a table below.
+// Bars over time. A plot shows one series, named in words beside it, so that nobody has
+// to tell colours apart; and the same numbers stand in a table.
 import { useEffect, useRef, useState } from 'preact/hooks';
 import uPlot from 'uplot';
 
-export interface Series { name: string; values: (number | null)[] }
+export interface Series { name: string; values: number[] }
 
-const dashes: number[][] = [[], [8, 4], [2, 3], [10, 3, 2, 3], [5, 5], [14, 4], [1, 4], [8, 2, 2, 2, 2, 2]];
-
-const colour = (name: string) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+// A canvas knows no variables, and nothing of light-dark().
+function colour(name: string): string {
+  const probe = document.createElement('span');
+  probe.style.color = `var(${name})`;
+  document.body.append(probe);
+  const found = getComputedStyle(probe).color;
+  probe.remove();
+  return found;
+}
 
 const axis = (): uPlot.Axis => ({
   stroke: colour('--quiet'), grid: { stroke: colour('--line'), width: 1 }, ticks: { stroke: colour('--line'), width: 1 },
   font: '12px system-ui, sans-serif',
 });
 
-// The times are seconds; in the axis they stand as the zone that was asked for has them.
-export function Plot({ label, times, series, unit, bars, zone }:
-  { label: string; times: number[]; series: Series[]; unit: string; bars: boolean; zone: string }) {
+const days = 86_400;
+const increments = [900, 1800, 3600, 10_800, 21_600, 43_200, ...[1, 2, 3, 4, 5, 7, 10, 15, 30, 61, 91, 183, 365, 730, 1826, 3652].map((n) => n * days)];
+
+// The times are seconds; on the axis they stand as the zone that was asked for has them.
+export function Plot({ label, times, series, unit, zone, height = 220 }:
+  { label: string; times: number[]; series: Series; unit: string; zone: string; height?: number }) {
   const box = useRef<HTMLDivElement>(null);
   const [round, setRound] = useState(0);
   useEffect(() => {
@@ -31,24 +40,29 @@ export function Plot({ label, times, series, unit, bars, zone }:
   }, []);
   useEffect(() => {
     const element = box.current!;
-    const height = 220;
+    const width = () => Math.max(element.clientWidth, 200);
+    const step = times.length > 1 ? times[1]! - times[0]! : days;
     const plot = new uPlot({
-      width: Math.max(element.clientWidth, 200), height,
+      width: width(), height,
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), zone),
       cursor: { drag: { x: false, y: false } },
-      scales: { y: { range: (_plot, least, most) => [Math.min(0, least ?? 0), Math.max(1, (most ?? 1) * 1.05)] } },
-      axes: [axis(), { ...axis(), size: 64 }],
-      series: [{ label: 'Time' }, ...series.map(({ name }, at): uPlot.Series => ({
-        label: series.length === 1 ? unit : name,
-        stroke: colour(`--series-${at % 8 + 1}`), width: 2, dash: dashes[at % dashes.length],
-        ...bars && series.length === 1 ? { fill: colour('--series-1-fill'), paths: uPlot.paths.bars!({ size: [0.7, 60] }), points: { show: false } } : { points: { show: times.length < 60, size: 5 } },
+      scales: {
+        // Half a step more on either side, so that the outer bars are whole.
+        x: { range: (_plot, least, most) => [(least ?? 0) - step / 2, (most ?? 1) + step / 2] },
+        y: { range: (_plot, _least, most) => [0, Math.max(1, (most ?? 1) * 1.05)] },
+      },
+      // A label stands under a bar, not between two.
+      axes: [{ ...axis(), incrs: increments.filter((seconds) => seconds >= step * 0.9) }, { ...axis(), size: 56, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6, 2e6, 5e6, 1e7, 1e8, 1e9] }],
+      series: [{ label: 'From' }, {
+        label: unit, stroke: colour('--accent'), fill: colour('--accent'), width: 0,
+        paths: uPlot.paths.bars!({ size: [0.7, 60] }), points: { show: false },
         value: (_plot, value) => value === null || value === undefined ? '–' : value.toLocaleString(),
-      }))],
-    }, [times, ...series.map(({ values }) => values)], element);
-    const resize = new ResizeObserver(() => plot.setSize({ width: Math.max(element.clientWidth, 200), height }));
+      }],
+    }, [times, series.values], element);
+    const resize = new ResizeObserver(() => plot.setSize({ width: width(), height }));
     resize.observe(element);
     return () => { resize.disconnect(); plot.destroy(); };
   }, [times, series, zone, round]);
-  const sum = series.map(({ name, values }) => `${name}: ${values.reduce<number>((all, value) => all + (value ?? 0), 0).toLocaleString()}`).join(', ');
-  return <div class="plot" ref={box} role="img" aria-label={`${label}, ${unit}. ${sum}. The table below has the numbers.`} />;
+  const sum = series.values.reduce((all, value) => all + value, 0);
+  return <div class="plot" ref={box} role="img" aria-label={`${label}: ${sum.toLocaleString()} ${unit} in all, at most ${Math.max(0, ...series.values).toLocaleString()} at a time. The table has the numbers.`} />;
 }

@@ -14,6 +14,7 @@
 #include "utils/builtins.h"
 #include "utils/syscache.h"
 
+#include "base/compat.h"
 #include "event/organization.h"
 #include "track/tier.h"
 

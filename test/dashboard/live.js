@@ -5,7 +5,7 @@ module.exports = async ({ ok, is, gateway, visit, sql, rows, settle, until, view
   const page = await visit.as('acme', 'ada');
   const live = page.locator('.live.live');
   const positions = () => page.getByRole('group', { name: 'Live tail', exact: true }).locator('tbody tr td:first-child').allInnerTexts().then((all) => all.map(Number));
-  const record = (number, actor = 'ada') => sql(`BEGIN; SELECT activity.set_actor('${actor}', name => 'Ada Lovelace');
+  const record = (number, actor = 'ada') => sql(`BEGIN; SELECT activity.set_actor('${actor}', name => '${actor === 'ada' ? 'Ada Lovelace' : 'Grace Hopper'}');
     SELECT count(activity.record('acme', 'credit.charge', jsonb_build_object('id', 'live_' || n), '{"amount": 1, "model": "live-1"}')) FROM generate_series(1, ${number}) n; COMMIT`);
   await live.waitFor();
   await rows(page).first().waitFor();

@@ -29,13 +29,13 @@ module.exports = async ({ ok, is, gateway, visit, sql, rows, settle, view, recei
     ['realtime', '#/realtime'],
     ['webhooks', '#/webhooks'],
     ['endpoint', `#/webhooks/${endpoint}`],
-    ['analytics', '#/analytics'],
+    ['analytics', `#/analytics?from=${new Date(Date.now() - 6 * 86_400_000).toISOString().slice(0, 10)}`],
     ['proof', '#/proof'],
     ['refused', '#/events?type=no.such'],
   ];
   for (const [look, options] of [
-    ['light', {}],
-    ['dark', { colorScheme: 'dark' }],
+    ['light', { viewport: { width: 1120, height: 700 } }],
+    ['dark', { viewport: { width: 1120, height: 700 }, colorScheme: 'dark' }],
     ['phone', { viewport: { width: 360, height: 740 } }],
     ['zoomed', { viewport: { width: 640, height: 400 }, deviceScaleFactor: 2 }], // 1280 at 200 %
   ]) {
@@ -45,6 +45,13 @@ module.exports = async ({ ok, is, gateway, visit, sql, rows, settle, view, recei
       await page.getByRole('heading', { level: 1 }).waitFor();
       if (name === 'event') await page.locator('tr.detail').getByText('Hash').waitFor();
       await settle(page);
+      if (name === 'realtime') {
+        await page.locator('.live.live').waitFor();
+        sql(`BEGIN; SELECT activity.set_actor('grace', name => 'Grace Hopper');
+          SELECT activity.record('acme', 'generation.succeeded', '{"id": "812"}', '{"model": "large-2"}'), activity.record('acme', 'credit.charge', '{"id": "812"}', '{"model": "large-2", "amount": 3.5}');
+          COMMIT; SELECT activity.publish()`);
+        await rows(page, 'Live tail').nth(1).waitFor();
+      }
       await visit.picture(`${name}_${look}`, page);
       await judge(page, `${name}, ${look}`);
     }

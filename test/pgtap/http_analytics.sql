@@ -45,6 +45,13 @@ SELECT is(said(:'token', 'timeline', 'from=2026-01-02&to=2026-01-04&eventType=cr
 	'{"step": "day", "timeZone": "UTC", "items": [{"bucket": "2026-01-02T00:00:00.000000Z", "key": null, "events": 0}, {"bucket": "2026-01-03T00:00:00.000000Z", "key": null, "events": 2}]}', 'over time');
 SELECT is((SELECT jsonb_agg(i->>'key') FROM jsonb_array_elements(said(:'token', 'timeline', 'from=2026-01-01&to=2026-01-05&by=eventType&step=year&actorUserId=bob')->'items') i), '["auth.signin", "credit.charge"]', 'by type');
 SELECT is(said(:'token', 'active-members', 'from=2026-01-01&to=2026-01-03'), '{"step": "day", "timeZone": "UTC", "items": [{"bucket": "2026-01-01T00:00:00.000000Z", "members": 1}, {"bucket": "2026-01-02T00:00:00.000000Z", "members": 2}]}');
+SELECT is((SELECT jsonb_agg(i - 'bucket') FROM jsonb_array_elements(said(:'token', 'amounts', 'from=2026-01-02&to=2026-01-04')->'items') i),
+	'[{"unit": null, "amount": "0", "events": 0}, {"unit": "credits", "amount": "10", "events": 2}]', 'a measure over time');
+SELECT is((SELECT sum((i->>'amount')::numeric) FROM jsonb_array_elements(said(:'token', 'amounts', 'from=2026-01-01&to=2026-02-01&measure=revenue&step=week&timeZone=Asia/Kathmandu')->'items') i WHERE i->>'unit' = 'usd'),
+	100000000000000000010.5, 'exactly, whatever the step and the zone');
+SELECT is((SELECT jsonb_agg(i - 'bucket') FROM jsonb_array_elements(said(:'token', 'mrr-timeline', 'from=2025-12-30&to=2026-02-01&step=month')->'items') i),
+	'[{"currency": null, "mrr": "0", "subscriptions": 0}, {"currency": "usd", "mrr": "20", "subscriptions": 1}]', 'recurring revenue at the end of each step');
+SELECT is(said(:'token', 'amounts', 'from=2025-01-01&to=2026-01-01&step=hour')->>'parameter', 'step', 'not in too many steps');
 SELECT results_eq(format($$SELECT q, b->>'status', b->>'parameter' FROM (VALUES ('revenue', 'from=x'), ('mrr', 'asOf=now'), ('usage', 'limit=201'), ('usage', 'measure=none'), ('credits-by-member', 'limit=1001'), ('credits-by-member', 'limit%%2A=1'),
 		('timeline', 'timeZone=Nowhere'), ('timeline', 'timeZone=UTC%%2B3'), ('timeline', 'step=fortnight'), ('timeline', 'by=mood'), ('conversion', 'fromType=no.such'), ('revenue', 'limit=1')) v (r, q), LATERAL said(%L, r, q) b$$, :'token'),
 	$$VALUES ('from=x', '400', 'from'), ('asOf=now', '400', 'asOf'), ('limit=201', '400', 'limit'), ('measure=none', '400', 'measure'), ('limit=1001', '400', 'limit'), ('limit%2A=1', '400', 'limit*'),
