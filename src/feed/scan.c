@@ -50,6 +50,7 @@ typedef struct Section
 	bool		passed;			/* the list's posting was given away */
 	IndexFetchTableData *fetch;
 	TupleTableSlot *slot;
+	Buffer		map;			/* of visibility, or InvalidBuffer */
 } Section;
 
 struct ActFeedScan
@@ -82,6 +83,7 @@ static void close_section(Section *section);
 static void refresh(Section *section);
 static Section *next_section(ActFeedScan *scan);
 static bool fetch_row(Section *section, const ActPosting *posting);
+static bool is_visible(Section *section);
 static int64 count_section(Section *section);
 static int64 count_postings(const ActFeedFilter *filter);
 
@@ -214,6 +216,7 @@ open_section(ActFeedScan *scan, Oid relid)
 	section->source.low = filter->low;
 	section->source.high = filter->high;
 	section->source.batch = scan->expected;
+	section->map = InvalidBuffer;
 	find_indexes(section);
 	section->list = open_list(scan, &section->source);
 	MemoryContextSwitchTo(old);
@@ -306,6 +309,8 @@ static void
 close_section(Section *section)
 {
 	section->list->close(section->list);
+	if (BufferIsValid(section->map))
+		ReleaseBuffer(section->map);
 	if (section->fetch != NULL)
 	{
 		table_index_fetch_end(section->fetch);
@@ -392,6 +397,28 @@ act_feed_scan_next(ActFeedScan *scan)
 	return NULL;
 }
 
+bool
+act_feed_filter_is_indexed(const ActFeedFilter *filter)
+{
+	return filter->actor == NULL && filter->subject == NULL &&
+		filter->on_behalf_of == NULL && filter->search == NULL;
+}
+
+void
+act_feed_scan_skip(ActFeedScan *scan, int64 events)
+{
+	Section    *section;
+
+	Assert(act_feed_filter_is_indexed(scan->filter));
+	while (events > 0 && (section = next_section(scan)) != NULL)
+	{
+		CHECK_FOR_INTERRUPTS();
+		section->passed = true;
+		if (is_visible(section))
+			events--;
+	}
+}
+
 void
 act_feed_scan_limit(ActFeedScan *scan, int64 events)
 {
@@ -431,8 +458,7 @@ act_feed_scan_count(const ActFeedFilter *filter)
 	ActFeedFilter part = *filter;
 	int64		count = 0;
 
-	if (filter->actor != NULL || filter->subject != NULL ||
-		filter->on_behalf_of != NULL || filter->search != NULL)
+	if (!act_feed_filter_is_indexed(filter))
 	{
 		ActFeedScan *scan = act_feed_scan_begin(filter, BackwardScanDirection,
 												PG_INT16_MAX);
@@ -484,31 +510,33 @@ count_postings(const ActFeedFilter *filter)
 }
 
 /*
- * As an index-only scan does it: the heap is not asked about pages on which all
- * is visible.  The list stands on a pinned index page meanwhile, so that
- * VACUUM can't give the row's place to another in between.
+ * Whether the snapshot has the event at which the list stands, asked as an
+ * index-only scan does it: the heap is not asked about pages on which all is visible.
+ * The list stands on a pinned index page meanwhile, so that VACUUM can't give the
+ * row's place to another in between.
  */
+static bool
+is_visible(Section *section)
+{
+	ActList    *list = section->list;
+	BlockNumber block = ItemPointerGetBlockNumber(&list->at.tid);
+
+	if (!VM_ALL_VISIBLE(section->heap, block, &section->map))
+		return fetch_row(section, &list->at);
+	PredicateLockPage(section->heap, block, section->source.snapshot);
+	return true;
+}
+
 static int64
 count_section(Section *section)
 {
-	ActList    *list = section->list;
-	Buffer		map = InvalidBuffer;
 	int64		count = 0;
 
-	while (list->valid)
+	while (section->list->valid)
 	{
-		BlockNumber block = ItemPointerGetBlockNumber(&list->at.tid);
-
-		if (VM_ALL_VISIBLE(section->heap, block, &map))
-		{
-			PredicateLockPage(section->heap, block, section->source.snapshot);
+		if (is_visible(section))
 			count++;
-		}
-		else if (fetch_row(section, &list->at))
-			count++;
-		list->advance(list);
+		section->list->advance(section->list);
 	}
-	if (BufferIsValid(map))
-		ReleaseBuffer(map);
 	return count;
 }

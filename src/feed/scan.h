@@ -31,6 +31,12 @@ extern TupleTableSlot *act_feed_scan_next(ActFeedScan *scan);
 extern void act_feed_scan_limit(ActFeedScan *scan, int64 events);
 extern bool act_feed_scan_stopped(ActFeedScan *scan, pg_uuid_t *position);
 
+/* Whether types and times alone are asked for, which indexes tell. */
+extern bool act_feed_filter_is_indexed(const ActFeedFilter *filter);
+
+/* Goes past the next events of such a filter without reading them. */
+extern void act_feed_scan_skip(ActFeedScan *scan, int64 events);
+
 /* How many there are, all of them, by the indexes where that is exact. */
 extern int64 act_feed_scan_count(const ActFeedFilter *filter);
 

@@ -40,6 +40,7 @@ typedef struct Reading
 	ScanDirection direction;
 	int			size;
 	int64		skip;
+	bool		numbered;		/* by a number, not by a cursor */
 	int64		total;			/* -1: not asked for */
 	StringInfoData items;		/* one after the other */
 	int			count;
@@ -52,6 +53,7 @@ typedef struct Reading
 } Reading;
 
 static ActFeedFilter *read_filter(FunctionCallInfo fcinfo);
+static void turn_around(Reading *page);
 static void read_items(Reading *page);
 static void render(const Reading *page, StringInfo out);
 static void append_cursor(StringInfo out, const char *name, const pg_uuid_t *id);
@@ -74,7 +76,10 @@ act_http_page(PG_FUNCTION_ARGS)
 	page.total = !PG_GETARG_BOOL(ARG_COUNT) ? -1 :
 		page.filter->impossible ? 0 : act_feed_scan_count(page.filter);
 	if (!PG_ARGISNULL(ARG_PAGE))
+	{
+		page.numbered = true;
 		page.skip = (PG_GETARG_INT64(ARG_PAGE) - 1) * page.size;
+	}
 	if (!PG_ARGISNULL(ARG_AFTER))
 	{
 		act_feed_filter_after(page.filter, PG_GETARG_UUID_P(ARG_AFTER));
@@ -86,7 +91,10 @@ act_http_page(PG_FUNCTION_ARGS)
 	initStringInfo(&page.items);
 	page.ends = palloc((page.size + 1) * sizeof(int));
 	if (page.total < 0 || page.skip < page.total)
+	{
+		turn_around(&page);
 		read_items(&page);
+	}
 	initStringInfo(&out);
 	render(&page, &out);
 	PG_RETURN_TEXT_P(cstring_to_text_with_len(out.data, out.len));
@@ -108,11 +116,28 @@ read_filter(FunctionCallInfo fcinfo)
 	return act_feed_filter_read(feed, FILTERS);
 }
 
+/* A page that is nearer to the oldest event is reached from there. */
+static void
+turn_around(Reading *page)
+{
+	int64		older;
+
+	if (!page->numbered || page->total < 0 || page->skip <= page->total / 2 ||
+		!act_feed_filter_is_indexed(page->filter))
+		return;
+	page->size = Min(page->size, page->total - page->skip);
+	older = page->total - page->skip - page->size;
+	page->direction = ForwardScanDirection;
+	page->skip = older;
+	page->more = older > 0;
+}
+
 /* One event more than the page holds, to know whether there is more. */
 static void
 read_items(Reading *page)
 {
 	bool		forward = ScanDirectionIsForward(page->direction);
+	bool		knows_more = forward && page->numbered;
 	ActFeedScan *scan = act_feed_scan_begin(page->filter, page->direction,
 											page->size + 1);
 	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext,
@@ -122,10 +147,14 @@ read_items(Reading *page)
 
 	if (page->filter->search != NULL && page->skip == 0)
 		act_feed_scan_limit(scan, SEARCH_MOST);
-	for (int64 i = 0; i < page->skip; i++)
-		if (act_feed_scan_next(scan) == NULL)
-			break;
-	while ((row = act_feed_scan_next(scan)) != NULL)
+	if (act_feed_filter_is_indexed(page->filter))
+		act_feed_scan_skip(scan, page->skip);
+	else
+		for (int64 i = 0; i < page->skip; i++)
+			if (act_feed_scan_next(scan) == NULL)
+				break;
+	while (!(knows_more && page->count == page->size) &&
+		   (row = act_feed_scan_next(scan)) != NULL)
 	{
 		MemoryContext old;
 		ActEntry	entry;
@@ -156,7 +185,8 @@ render(const Reading *page, StringInfo out)
 {
 	bool		forward = ScanDirectionIsForward(page->direction);
 	const pg_uuid_t *previous = page->count > 0 ? &page->first : NULL;
-	const pg_uuid_t *next = page->count > 0 && (!forward || page->more) ?
+	const pg_uuid_t *next = page->count > 0 &&
+		(!forward || page->numbered || page->more) ?
 		&page->last : NULL;
 
 	if (page->stopped && forward)
