@@ -19,7 +19,7 @@ exports.serve = async (database) => {
     : path.join(execFileSync(process.env.PG_CONFIG ?? 'pg_config', ['--bindir'], { encoding: 'utf8' }).trim(), 'activity-gateway');
   const child = spawn(program, ['--database', `host=${process.env.PGHOST} port=${process.env.PGPORT} dbname=${database} user=gateway`,
     '--listen', '127.0.0.1:0', '--no-webhooks'], { stdio: ['ignore', 'pipe', 'pipe'] });
-  const gateway = { log: '', stop() { child.removeAllListeners('exit'); child.kill(); } };
+  const gateway = { log: '', pid: child.pid, stop() { child.removeAllListeners('exit'); child.kill(); } };
   child.stderr.on('data', (data) => { gateway.log += data; });
   gateway.port = await new Promise((resolve, reject) => {
     child.stdout.on('data', (data) => resolve(/:(\d+)\n/.exec(data)[1]));
