@@ -42,6 +42,13 @@ extern PGDLLEXPORT Datum act_poll(PG_FUNCTION_ARGS);
 /* Positions that a poll looks at in one organization, whatever it takes of them. */
 #define LOOK_MOST 20000
 
+/*
+ * Organizations that are looked at together: few at first, because where much is
+ * waiting the first ones fill a batch.
+ */
+#define SWEEP_LEAST 1
+#define SWEEP_MOST 64
+
 /* Organizations of one lease; each costs a row's lock and an update. */
 #define ORGANIZATIONS_MOST 256
 
@@ -201,10 +208,12 @@ sweep(Poll *poll, int32 after, int32 until)
 {
 	bool		more = true;
 
-	while (more && poll->left > 0 && poll->count < ORGANIZATIONS_MOST)
+	for (int most = SWEEP_LEAST;
+		 more && poll->left > 0 && poll->count < ORGANIZATIONS_MOST;
+		 most = Min(most * 4, SWEEP_MOST))
 	{
 		Datum		arguments[] = {Int32GetDatum(poll->consumer),
-			Int32GetDatum(after), Int32GetDatum(until)};
+			Int32GetDatum(after), Int32GetDatum(until), Int32GetDatum(most)};
 		int			found = act_consumer_run(ACT_CONSUMER_SWEEP, arguments);
 		Mark	   *marks = palloc0((found + 1) * sizeof(Mark));
 

@@ -33,11 +33,11 @@ static struct
 		" EXISTS (SELECT FROM _activity.consumer_parked p WHERE p.consumer = $1"
 		" AND p.organization = o.key AND p.due)"
 		" FROM (SELECT DISTINCT key FROM _activity.organization"
-		" WHERE key > $2 AND key <= $3 ORDER BY key LIMIT 64) o"
+		" WHERE key > $2 AND key <= $3 ORDER BY key LIMIT $4) o"
 		" LEFT JOIN LATERAL (SELECT * FROM _activity.consumer_mark m"
 		" WHERE m.consumer = $1 AND m.organization = o.key LIMIT 1) m ON true"
 		" ORDER BY o.key",
-		{INT4OID, INT4OID, INT4OID}
+		{INT4OID, INT4OID, INT4OID, INT4OID}
 	},
 	[ACT_CONSUMER_ADD_MARK] = {
 		"INSERT INTO _activity.consumer_mark (consumer, organization, epoch, position)"

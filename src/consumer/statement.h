@@ -11,7 +11,7 @@ typedef enum ActConsumerStatement
 {
 	ACT_CONSUMER_FIND,			/* name, lease: number, organization, types, a
 								 * new lease, its end */
-	ACT_CONSUMER_SWEEP,			/* consumer, after, until: marks, some at a time */
+	ACT_CONSUMER_SWEEP,			/* consumer, after, until, most: marks */
 	ACT_CONSUMER_ADD_MARK,		/* consumer, organization */
 	ACT_CONSUMER_LOCK_MARK,		/* consumer, organization: epoch, position, leased */
 	ACT_CONSUMER_PARKED,		/* consumer, organization, after: positions */

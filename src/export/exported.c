@@ -353,5 +353,8 @@ at_exit(int code, Datum argument)
 		return;
 	AbortOutOfAnyTransaction();
 	StartTransactionCommand();
+
+	/* Or default_transaction_read_only would be a way to leave no trace. */
+	XactReadOnly = false;
 	CommitTransactionCommand();
 }

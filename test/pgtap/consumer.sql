@@ -2,7 +2,7 @@
 -- its organization's order; a lease that is over moves nothing.
 \set ON_ERROR_STOP 1
 SET client_min_messages = warning;
-SELECT plan(53);
+SELECT plan(55);
 
 CREATE FUNCTION take(name text, most int DEFAULT 500) RETURNS text LANGUAGE sql VOLATILE
 	RETURN (SELECT string_agg(p.organization || p."position", ' ' ORDER BY n)
@@ -79,6 +79,18 @@ BEGIN;
 SELECT activity.ack('one', lease_of('one')) \g /dev/null
 ROLLBACK;
 SELECT is((SELECT lag_events FROM activity.consumers WHERE name = 'one'), 2::bigint, 'what is rolled back is not acknowledged');
+
+SELECT activity.create_consumer('once', start => 'earliest') \g /dev/null
+CREATE TABLE effect (id uuid PRIMARY KEY);
+PREPARE once AS WITH batch AS MATERIALIZED (SELECT * FROM activity.poll('once', 2)), kept AS (INSERT INTO effect SELECT id FROM batch)
+	SELECT activity.ack('once', lease) FROM (SELECT DISTINCT lease FROM batch) l;
+EXECUTE once \g /dev/null
+EXECUTE once \g /dev/null
+EXECUTE once \g /dev/null
+EXECUTE once \g /dev/null
+SELECT is((SELECT count(*) FROM effect), (SELECT count(*) FROM _activity.stream), 'nor is it in one statement done twice');
+SELECT is((SELECT lag_events FROM activity.consumers WHERE name = 'once'), 0::bigint, 'or left');
+DROP TABLE effect;
 
 -- A poisonous event
 SELECT activity.seek('one', 'earliest') \g /dev/null
