@@ -55,7 +55,7 @@ api_request(Http *http, const Url *url)
 	call->query = copy_text(url->query);
 	call->headers = headers_json(http);
 	parameters[3] = call->headers;
-	database_ask(PRIORITY_SECOND,
+	database_ask(PRIORITY_THIRD,
 				 "SELECT status, headers, body FROM activity.http($1, $2, $3, $4::jsonb, $5)",
 				 5, parameters, answered, call);
 }

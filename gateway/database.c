@@ -1,6 +1,10 @@
 /*
  * database.c
  *		Queries: few connections, a queue before them, answers by callback.
+ *
+ * A request to the API may take long, and a client may make many at once.  So they
+ * never have all of the connections, if there are more than one: no number of slow
+ * requests stops the streams and the webhooks.
  */
 #include "database.h"
 
@@ -16,6 +20,7 @@
 struct Query
 {
 	Query	   *next;
+	Priority	priority;
 	char	   *sql;
 	int			count;
 	char	  **parameters;
@@ -40,7 +45,7 @@ typedef struct Worker
 
 static Worker *workers;
 static int	nworkers;
-static Queue queues[2];
+static Queue queues[PRIORITIES];
 static Timer *clock_timer;
 static Timer *dispatch_timer;
 static bool was_up = false;
@@ -62,7 +67,7 @@ static const ConnectionOps ops = {up, input, down};
 void
 database_open(const char *conninfo, int connections)
 {
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < PRIORITIES; i++)
 		queues[i].end = &queues[i].first;
 	nworkers = connections;
 	workers = allocate(sizeof(Worker) * connections);
@@ -95,7 +100,7 @@ database_close(void)
 		if (workers[i].query)
 			free_query(workers[i].query);
 	}
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < PRIORITIES; i++)
 	{
 		Query	   *next;
 
@@ -116,6 +121,7 @@ database_ask(Priority priority, const char *sql, int count,
 	Query	   *query = allocate(sizeof(Query));
 	Queue	   *queue = &queues[priority];
 
+	query->priority = priority;
 	query->sql = copy_text(sql);
 	query->count = count;
 	query->parameters = allocate(sizeof(char *) * (count + 1));
@@ -138,10 +144,21 @@ query_forget(Query *query)
 	query->fn = NULL;
 }
 
-static Query *
-take_query(void)
+/* How many run of what may take long. */
+static int
+count_long(void)
 {
-	for (int i = 0; i < 2; i++)
+	int			count = 0;
+
+	for (int i = 0; i < nworkers; i++)
+		count += workers[i].query && workers[i].query->priority == PRIORITY_THIRD;
+	return count;
+}
+
+static Query *
+take_query(Priority last)
+{
+	for (int i = 0; i <= (int) last; i++)
 	{
 		Queue	   *queue = &queues[i];
 
@@ -177,7 +194,8 @@ dispatch(void)
 
 		if (worker->query || connection_pg(worker->connection) == NULL)
 			continue;
-		worker->query = take_query();
+		worker->query = take_query(count_long() < Max(nworkers - 1, 1) ?
+								   PRIORITY_THIRD : PRIORITY_SECOND);
 		if (worker->query == NULL)
 			return;
 		worker->began = loop_now();
@@ -293,12 +311,12 @@ static void
 fail_queue(void)
 {
 	Answer		answer = {.away = true, .message = problem};
-	int			count = queues[0].count + queues[1].count;
+	int			count = database_queue();
 
 	/* What is asked meanwhile waits for the next time. */
 	while (count-- > 0)
 	{
-		Query	   *query = take_query();
+		Query	   *query = take_query(PRIORITY_THIRD);
 
 		if (query == NULL)
 			return;
@@ -342,11 +360,15 @@ database_problem(void)
 int
 database_queue(void)
 {
-	return queues[0].count + queues[1].count;
+	int			count = 0;
+
+	for (int i = 0; i < PRIORITIES; i++)
+		count += queues[i].count;
+	return count;
 }
 
 bool
 database_is_crowded(void)
 {
-	return queues[PRIORITY_SECOND].count > CROWD;
+	return queues[PRIORITY_SECOND].count > CROWD || queues[PRIORITY_THIRD].count > CROWD;
 }

@@ -25,8 +25,11 @@ typedef void (*AnswerFn) (void *arg, const Answer *answer);
 typedef enum Priority
 {
 	PRIORITY_FIRST,				/* what many clients wait for */
-	PRIORITY_SECOND				/* what one client waits for */
+	PRIORITY_SECOND,			/* what one client waits for */
+	PRIORITY_THIRD				/* and may take long */
 } Priority;
+
+#define PRIORITIES 3
 
 extern void database_open(const char *conninfo, int connections);
 extern void database_close(void);
