@@ -101,6 +101,7 @@ OBJS = \
 	src/http/check_export.o \
 	src/http/page.o \
 	src/http/parse.o \
+	src/http/route.o \
 	src/consumer/lag.o \
 	src/consumer/poll.o \
 	src/consumer/statement.o \

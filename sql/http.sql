@@ -57,17 +57,15 @@ DECLARE
 	slashes integer := length(tail) - length(replace(tail, '/', ''));
 	request _activity.http_request;
 	parts   text[];
-	route   record;
+	route   _activity.http_route;
 	state   text;
 	message text;
 	detail  text;
 	hint    text;
 BEGIN
 	request.method := upper(method);
-	SELECT r.* INTO route FROM _activity.http_routes() r
-	WHERE r.depth = slashes AND tail LIKE _activity.http_shape(r.pattern)
-	  AND r.method = CASE request.method WHEN 'HEAD' THEN 'GET' ELSE request.method END LIMIT 1;
-	IF NOT FOUND THEN
+	route := _activity.http_find_route(CASE request.method WHEN 'HEAD' THEN 'GET' ELSE request.method END, tail);
+	IF route.method IS NULL THEN
 		RETURN _activity.http_no_route(request.method, slashes, tail);
 	END IF;
 	SELECT jsonb_object_agg(lower(h.key), h.value) INTO request.headers FROM jsonb_each(headers) h;

@@ -153,3 +153,11 @@ LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 RETURN replace(replace(pattern, '{organization}', '_%'), '{id}', '_%');
 COMMENT ON FUNCTION _activity.http_shape(text) IS
 	'what paths of a route are LIKE; as many slashes say that no part takes two';
+
+CREATE TYPE _activity.http_route AS (method text, depth integer, pattern text, capability text, feature text, handler text,
+	parameters text[], summary text);
+
+CREATE FUNCTION _activity.http_find_route(method text, path text) RETURNS _activity.http_route
+LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'act_http_find_route';
+COMMENT ON FUNCTION _activity.http_find_route(text, text) IS
+	'the first row of http_routes() that a request fits; null if there is none';
