@@ -44,7 +44,7 @@ async function through(gateway, backends, method, path, headers, body) {
 }
 
 async function main() {
-  const gateway = await serve(DATABASE);
+  const gateway = await serve(DATABASE, ['--max-requests-per-token', '0', '--max-requests-per-address', '0']);
   sql(`SELECT count(activity.record('acme', (ARRAY['credit.charge', 'auth.signin', 'order.created', 'auth.signup'])[1 + n % 4]::activity.event_type,
       jsonb_build_object('kind', 'job', 'id', 'j' || n % 1000, 'amount', n), '{"note": "some words that are here"}', occurred_at => now() - n * interval '10 s')) FROM generate_series(1, ${EVENTS}) n`);
   sql('VACUUM ANALYZE');

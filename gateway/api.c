@@ -10,6 +10,7 @@
 #include "database.h"
 #include "export.h"
 #include "log.h"
+#include "rate.h"
 #include "utf8.h"
 
 #include <jansson.h>
@@ -38,6 +39,11 @@ api_request(Http *http, const Url *url)
 	url->query, NULL, body};
 	Call	   *call;
 
+	if (!rate_takes(http))
+	{
+		answer_problem(http, 429, "too_many_requests", "there were too many requests in the last second");
+		return;
+	}
 	if (strlen(body) != http->body.len || !utf8_check(&utf8, body, http->body.len) ||
 		!utf8_is_whole(&utf8))
 	{

@@ -17,6 +17,7 @@
 #include "organization.h"
 #include "peer.h"
 #include "publish.h"
+#include "rate.h"
 #include "tls.h"
 #include "webhook.h"
 
@@ -172,6 +173,7 @@ static void
 tick(void *arg)
 {
 	peers_tick();
+	rates_tick();
 	filters_tick();
 	organizations_tick();
 	checks_tick();

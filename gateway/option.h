@@ -35,6 +35,8 @@ typedef struct Options
 	int			max_connections;
 	int			max_connections_per_address;
 	int			max_connections_per_member;
+	int			max_requests_per_token;
+	int			max_requests_per_address;
 	int			max_header_size;
 	int			max_body_size;
 	int			heartbeat;

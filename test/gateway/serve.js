@@ -6,7 +6,8 @@ const path = require('node:path');
 
 exports.sql = (database, text) => execFileSync('psql', ['-XqAt', '-v', 'ON_ERROR_STOP=1', '-d', database], { input: text, encoding: 'utf8' }).trim();
 
-exports.serve = async (database) => {
+// options are more flags of the gateway's.
+exports.serve = async (database, options = []) => {
   execFileSync('createdb', ['--encoding=UTF8', database]);
   exports.sql(database, `SET client_min_messages = warning; CREATE EXTENSION activity CASCADE;
     CREATE TABLE memberships (organization_id text, user_id text, role text, PRIMARY KEY (organization_id, user_id));
@@ -18,7 +19,7 @@ exports.serve = async (database) => {
   const program = fs.existsSync(sanitized) ? sanitized
     : path.join(execFileSync(process.env.PG_CONFIG ?? 'pg_config', ['--bindir'], { encoding: 'utf8' }).trim(), 'activity-gateway');
   const child = spawn(program, ['--database', `host=${process.env.PGHOST} port=${process.env.PGPORT} dbname=${database} user=gateway`,
-    '--listen', '127.0.0.1:0', '--no-webhooks'], { stdio: ['ignore', 'pipe', 'pipe'] });
+    '--listen', '127.0.0.1:0', '--no-webhooks', ...options], { stdio: ['ignore', 'pipe', 'pipe'] });
   const gateway = { log: '', pid: child.pid, stop() { child.removeAllListeners('exit'); child.kill(); } };
   child.stderr.on('data', (data) => { gateway.log += data; });
   gateway.port = await new Promise((resolve, reject) => {

@@ -77,4 +77,29 @@ is((ask('DELETE', '/api/v1/session', '', "Cookie: $cookie", 'X-Activity-Request:
 is(($browser->until_op('close'))[-1]{code}, 4003, 'and its stream');
 unlike($gateway->log, qr/\Q$token\E|\Q$cookie\E/, 'no secret is in the log');
 $gateway->stop;
+
+# How often somebody may ask.
+$gateway = Gateway->start($node, '--max-requests-per-token', 5);
+my (undef, $one) = split /\|/, sql(q{SELECT * FROM activity.create_token('org', 'ann')});
+my (undef, $two) = split /\|/, sql(q{SELECT * FROM activity.create_token('org', 'bob')});
+sub statuses
+{
+	my ($token, $times) = @_;
+	my $request = "GET /api/v1/session HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer $token\r\n";
+	my $answers = $gateway->raw("$request\r\n" x ($times - 1) . "${request}Connection: close\r\n\r\n");
+	return ($answers, $answers =~ m{HTTP/1\.1 (\d+) }g);
+}
+my ($answers, @got) = statuses($one, 30);
+cmp_ok(scalar(grep { $_ == 429 } @got), '>', 10, 'a token that asks too often is told so');
+cmp_ok(scalar(grep { $_ == 200 } @got), '>=', 5, 'after as many as it may');
+is(scalar(@got), 30, 'each time');
+like($answers, qr/HTTP\/1\.1 429 .*?\r\nRetry-After: \d.*?"code":"too_many_requests"/s, 'and when to ask again');
+is((statuses($two, 1))[1], 200, 'another one is not hindered');
+poll_until('it may ask again', sub { (statuses($one, 1))[1] == 200 });
+$gateway->stop;
+$gateway = Gateway->start($node, '--max-requests-per-address', 5, '--max-requests-per-token', 0);
+(undef, @got) = statuses($_ % 2 ? $one : $two, 15) for 1, 2;
+cmp_ok(scalar(grep { $_ == 429 } @got), '>', 5, 'an address, whatever token it has');
+is($gateway->get('/healthz')->{status}, 200, 'its health is told nevertheless');
+$gateway->stop;
 done_testing();
