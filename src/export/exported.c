@@ -71,7 +71,11 @@ act_exported_begin(const char *organization, const char *format,
 				   const char *cursor, Jsonb *filters)
 {
 	static bool registered = false;
-	MemoryContext context = AllocSetContextCreate(TopMemoryContext,
+
+	/* A standby can record nothing. */
+	bool		records = !RecoveryInProgress();
+	MemoryContext context = AllocSetContextCreate(records ? TopMemoryContext :
+												  CurrentMemoryContext,
 												  "activity exported",
 												  ALLOCSET_SMALL_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
@@ -97,8 +101,7 @@ act_exported_begin(const char *organization, const char *format,
 		EVP_DigestInit_ex(exported->hash, EVP_sha256(), NULL) != 1)
 		elog(ERROR, "could not compute SHA-256");
 
-	/* A standby can record nothing. */
-	if (!RecoveryInProgress())
+	if (records)
 	{
 		if (!registered)
 			before_shmem_exit(at_exit, (Datum) 0);

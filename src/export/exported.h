@@ -13,7 +13,8 @@ typedef struct ActExported ActExported;
 
 /*
  * An export begins; format and cursor may go away, and so may filters.  The result
- * lives until the event is committed, or the session ends.
+ * lives until the event is committed, or the session ends; on a standby as long as the
+ * current memory context.
  */
 extern ActExported *act_exported_begin(const char *organization,
 									   const char *format, const char *cursor,
