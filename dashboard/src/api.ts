@@ -89,11 +89,17 @@ export async function fetchApi(method: string, path: string, options: Options = 
   throw error;
 }
 
+// A number of more digits than a double has stays what was written, as text.
+const exactly = (_key: string, value: unknown, context?: { source?: string }) =>
+  typeof value === 'number' && context?.source !== undefined && String(value) !== context.source ? context.source : value;
+
+export const parse = (text: string): unknown => JSON.parse(text, exactly as (key: string, value: unknown) => unknown);
+
 export async function ask<T>(method: string, path: string, options: Options = {}): Promise<T> {
   const response = await fetchApi(method, path, options);
   if (response.status === 204) return undefined as T;
   const text = await response.text();
-  return (text === '' ? undefined : JSON.parse(text)) as T;
+  return (text === '' ? undefined : parse(text)) as T;
 }
 
 export interface Session {

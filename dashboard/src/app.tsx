@@ -4,6 +4,7 @@ import { Announcer } from './announce';
 import { ApiError, ask, lostConnection, whenSessionEnds, type Session } from './api';
 import { AnalyticsView } from './analytics';
 import { EventsView } from './events';
+import { Fence } from './fence';
 import { ProofView } from './proof';
 import { RealtimeView } from './realtime';
 import { address, go, useRoute } from './route';
@@ -103,7 +104,7 @@ function Inside({ session, onLeave }: { session: Session; onLeave: () => void })
       </header>
       <main id="main" tabIndex={-1}>
         {error && <Failure error={error} />}
-        {here ? <here.View key={here.path} session={session} route={route} /> :
+        {here ? <Fence key={here.path}><here.View session={session} route={route} /></Fence> :
           <><Heading title="Not found">There is no such page</Heading><p><a href={address('events')}>To the events</a></p></>}
       </main>
     </>

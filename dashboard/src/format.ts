@@ -9,14 +9,21 @@ const percentFormat = new Intl.NumberFormat(undefined, { style: 'percent', maxim
 
 export const zone = Intl.DateTimeFormat().resolvedOptions().timeZone ?? 'UTC';
 
-export const exact = (time: string) => exactFormat.format(new Date(time));
-export const day = (time: string) => dayFormat.format(new Date(time));
+// A year that a browser can't read is shown as it came.
+const shown = (format: Intl.DateTimeFormat, time: string) => {
+  const date = new Date(time);
+  return Number.isNaN(date.getTime()) ? time : format.format(date);
+};
+
+export const exact = (time: string) => shown(exactFormat, time);
+export const day = (time: string) => shown(dayFormat, time);
 
 const steps: [Intl.RelativeTimeFormatUnit, number][] =
   [['second', 60], ['minute', 60], ['hour', 24], ['day', 30], ['month', 12], ['year', Infinity]];
 
 export function relative(time: string, now: number): string {
   let distance = (new Date(time).getTime() - now) / 1000;
+  if (Number.isNaN(distance)) return '';
   for (const [unit, size] of steps) {
     if (Math.abs(distance) < size) return relativeFormat.format(Math.round(distance), unit);
     distance /= size;

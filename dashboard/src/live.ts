@@ -2,7 +2,7 @@
 // that it may not.
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { ActivityEvent, Session } from './api';
-import { organizationPath } from './api';
+import { organizationPath, parse } from './api';
 
 export interface Frame { cursor: string; position: number; prev: number; event: ActivityEvent }
 
@@ -57,7 +57,7 @@ export class Live {
     const socket = new WebSocket(url, ['activity.v1']);
     this.socket = socket;
     socket.onopen = () => socket.send(JSON.stringify({ op: 'subscribe', cursor: this.cursor, types: this.listener.types ?? [] }));
-    socket.onmessage = (message) => this.frame(JSON.parse(message.data as string));
+    socket.onmessage = (message) => this.frame(parse(message.data as string) as Parameters<Live['frame']>[0]);
     socket.onclose = (end) => {
       if (this.socket !== socket) return;
       this.socket = null;

@@ -1,7 +1,7 @@
 // What a tenant plants into its own events is shown to others as text, in every view.
 'use strict';
 
-module.exports = async ({ ok, is, gateway, visit, sql, rows, settle, hostile, view }) => {
+module.exports = async ({ ok, is, gateway, visit, sql, rows, settle, until, hostile, view }) => {
   const page = await visit.as('evil', 'mallory');
   page.on('dialog', (dialog) => { visit.complaints.push(`dialog ${dialog.message()}`); dialog.dismiss(); });
   await rows(page).first().waitFor();
@@ -13,6 +13,14 @@ module.exports = async ({ ok, is, gateway, visit, sql, rows, settle, hostile, vi
   ok(await page.getByRole('button', { name: /all 100,000 characters/ }).count() >= 1, 'and can be asked for');
   is(await page.locator('a[href^="javascript"], main img, main script').count(), 0, 'nothing becomes a link, an image or a script');
   is(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), true, 'no line is broken out of');
+  ok(text.includes('10001-02-03'), 'a year that the browser can not read is shown as it came');
+  await page.goto(`${gateway.url}/#/events?subject=exact`);
+  await until('one row', async () => await rows(page).count() === 1);
+  await page.getByRole('button', { name: 'credit.charge', exact: true }).click();
+  await page.locator('tr.detail').getByText('123456789012345678901234567890.123456789').first().waitFor();
+  ok(await page.locator('tr.detail').getByText('1.50', { exact: true }).first().isVisible(), 'numbers keep their digits');
+  await page.goto(`${gateway.url}/#/events`);
+  await settle(page);
   for (const button of await rows(page).locator('td.action button').all()) {
     await button.click();
     await page.locator('tr.detail').getByText('Position').first().waitFor();

@@ -45,6 +45,8 @@ function makeData() {
     sql(`BEGIN; SELECT activity.set_actor(${quote(words.slice(0, 200))}, name => ${quote(words.slice(0, 5000))}, context => jsonb_build_object('agent', ${quote(words)}));
       SELECT activity.record('evil', 'credit.charge', jsonb_build_object('kind', 'job', 'id', ${quote(words.slice(0, 200))}, 'name', ${quote(words)}),
         jsonb_build_object('amount', 1, ${quote(words.slice(0, 100))}, ${quote(words)}, 'previous_name', ${quote(words)}, 'name', ${quote(words)}), description => ${quote(words)}); COMMIT`);
+  sql(`SELECT activity.record('evil', 'credit.charge', '{"id": "exact"}', '{"amount": 123456789012345678901234567890.123456789, "small": 1.50}'),
+    activity.record('evil', 'auth.signin', occurred_at => '10001-02-03 04:05Z')`);
   sql('SELECT activity.publish()');
 }
 
