@@ -1,7 +1,10 @@
 // The inside of bench/http. CPU is user and system time of one process, by /proc.
 'use strict';
+const { spawn } = require('node:child_process');
 const fs = require('node:fs');
 const http = require('node:http');
+const os = require('node:os');
+const path = require('node:path');
 const { serve, sql: ask } = require('../test/gateway/serve.js');
 
 const EVENTS = Number(process.env.EVENTS ?? 1000000);
@@ -13,23 +16,28 @@ const cpu = (pid) => { // microseconds
   return (Number(fields[11]) + Number(fields[12])) * 10000;
 };
 
-// Calls in one session, and its CPU for each; parsed and planned each time, as by pgbench's simple protocol.
-function alone(call, calls) {
-  return Number(sql(`SET client_min_messages = error;
-    CREATE FUNCTION cpu() RETURNS numeric LANGUAGE sql AS $$
-      SELECT (f[12]::numeric + f[13]::numeric) * 10000 FROM string_to_array(regexp_replace(pg_read_file('/proc/self/stat', 0, 10000), '^.*\\) ', 'x '), ' ') f $$;
-    DO $$ BEGIN FOR i IN 1 .. 200 LOOP EXECUTE ${call}; END LOOP; END $$;
-    CREATE TABLE cpu_before AS SELECT cpu();
-    DO $$ BEGIN FOR i IN 1 .. ${calls} LOOP EXECUTE ${call}; END LOOP; END $$;
-    SELECT round((cpu() - (SELECT b.cpu FROM cpu_before b)) / ${calls});
-    DROP TABLE cpu_before; DROP FUNCTION cpu();`));
+// A statement by pgbench, on one connection: CPU of its backend for each.
+async function alone(statement) {
+  const file = path.join(os.tmpdir(), `bench.${process.pid}.sql`);
+  fs.writeFileSync(file, statement);
+  const child = spawn('pgbench', ['-n', '-T', String(TIME / 1000), '-c', '1', '-f', file, DATABASE], { stdio: ['ignore', 'pipe', 'ignore'], env: { ...process.env, PGAPPNAME: 'alone' } });
+  let said = '';
+  child.stdout.on('data', (data) => { said += data; });
+  const ended = new Promise((resolve) => { child.on('exit', resolve); });
+  let pid = '';
+  while (pid === '') pid = sql("SELECT pid FROM pg_stat_activity WHERE application_name = 'alone'");
+  let spent = 0;
+  const timer = setInterval(() => { try { spent = cpu(pid); } catch { /* it has ended */ } }, 10);
+  await ended;
+  clearInterval(timer);
+  return Math.round(spent / Number(/actually processed: (\d+)/.exec(said)[1]));
 }
 
 // As fast as four connections can.
-async function through(gateway, backends, method, path, headers, body) {
+async function through(gateway, backends, method, target, headers, body) {
   const agent = new http.Agent({ keepAlive: true, maxSockets: 4 });
   const once = () => new Promise((resolve, reject) => {
-    const request = http.request({ agent, host: '127.0.0.1', port: gateway.port, method, path, headers: { ...headers, ...(body && { 'content-type': 'application/json', 'content-length': body.length }) } }, (response) => {
+    const request = http.request({ agent, host: '127.0.0.1', port: gateway.port, method, path: target, headers: { ...headers, ...(body && { 'content-type': 'application/json', 'content-length': body.length }) } }, (response) => {
       response.resume().on('end', () => (response.statusCode < 300 ? resolve() : reject(new Error(`${response.statusCode}`))));
     });
     request.on('error', reject).end(body);
@@ -52,18 +60,18 @@ async function main() {
   const id = sql(`SELECT id FROM activity.feed('acme') LIMIT 1`);
   const headers = { authorization: `Bearer ${token}`, accept: 'application/json' };
   const backends = sql(`SELECT string_agg(pid::text, ' ') FROM pg_stat_activity WHERE usename = 'gateway'`).split(' ');
-  const path = '/api/v1/organizations/acme/activity';
-  const page = alone("'SELECT activity.feed_page(''acme'')'", 2000);
-  const call = (query) => alone(`'SELECT * FROM activity.http(''GET'', ''${path}'', ''${query}'', ''${JSON.stringify(headers)}'', '''')'`, 2000);
-  const bare = call('count=false');
+  const target = '/api/v1/organizations/acme/activity';
+  sql(`CREATE TABLE headers AS SELECT '${JSON.stringify(headers)}'::jsonb AS headers`);
+  const page = await alone("SELECT activity.feed_page('acme')");
+  const bare = await alone(`SELECT * FROM headers h, activity.http('GET', '${target}', 'count=false', h.headers, '')`);
   console.log(`Microseconds of CPU for each call, ${EVENTS} events.\n\n| | backend | gateway | requests/s, 4 connections |\n|---|---|---|---|`);
   console.log(`| \`SELECT activity.feed_page()\` | ${page} | | |`);
   console.log(`| \`activity.http()\`, the same page | ${bare} | | |`);
-  const rows = [['page of 50, by cursor', 'GET', `${path}?count=false`], ['page of 50, with its total', 'GET', path], ['one event', 'GET', `${path}/${id}`], ['POST of an event', 'POST', path, '{"eventType": "auth.signin"}']];
-  for (const [name, method, target, body] of rows) {
-    const cost = await through(gateway, backends, method, target, headers, body);
+  const rows = [['page of 50, by cursor', 'GET', `${target}?count=false`], ['page of 50, with its total', 'GET', target], ['one event', 'GET', `${target}/${id}`], ['POST of an event', 'POST', target, '{"eventType": "auth.signin"}']];
+  for (const [name, method, where, body] of rows) {
+    const cost = await through(gateway, backends, method, where, headers, body);
     console.log(`| ${name} | ${Math.round(cost.backend)} | ${Math.round(cost.gateway)} | ${Math.round(cost.rate)} |`);
-    if (target.endsWith('count=false')) rows.ratio = (cost.backend + cost.gateway) / page;
+    if (where.endsWith('count=false')) rows.ratio = (cost.backend + cost.gateway) / page;
   }
   console.log(`\nA page through the gateway is ${rows.ratio.toFixed(2)} times the CPU of feed_page() alone, http() by itself ${(bare / page).toFixed(2)} times.`);
   gateway.stop();
