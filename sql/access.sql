@@ -117,6 +117,7 @@ BEGIN ATOMIC
 	('administer', 'function', 'publish'),
 	('administer', 'function', 'define_event_type'),
 	('administer', 'function', 'define_measure'),
+	('administer', 'function', 'refold'),
 	('administer', 'relation', 'unmeasured'),
 	('administer', 'function', 'set_tier'),
 	('administer', 'function', 'track'),

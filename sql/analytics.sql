@@ -470,8 +470,19 @@ BEGIN
 		concat_ws(' ', x.type::activity.event_type::text, 'actor=' || x.actor, 'resource=' || x.resource, 'unit=' || x.unit),
 		x.one, x.other
 	FROM differing x
+	UNION ALL
+	-- Where the events have gone, what was sealed then; and that in the chain.
+	SELECT _activity.quarter_start(s.month), 'seal', _activity.month_name(s.month), s.events::numeric, d.events::numeric
+	FROM _activity.rollup_seal s
+	CROSS JOIN LATERAL _activity.month_digest(owner, s.month) d
+	WHERE s.organization = owner
+	  AND _activity.quarter_start(s.month) >= coalesce(rollup_verify.since, '-infinity')
+	  AND _activity.quarter_start(s.month) < coalesce(rollup_verify.until, 'infinity')
+	  AND (d.digest <> s.digest OR EXISTS (SELECT FROM _activity.event e
+		WHERE e.organization = owner AND e.id = s.sealed_by AND e.commitment IS NULL
+		  AND e.metadata->'months'->_activity.month_name(s.month)->>'digest' IS DISTINCT FROM s.digest))
 	ORDER BY 1, 2, 3;
 END
 $$;
 COMMENT ON FUNCTION activity.rollup_verify(text, timestamptz, timestamptz) IS
-	'compares the rollups of an organization with its events, whole quarter hours from since until before until (null: no bound): a row for each cell (key) of which events, amount or unmeasured differ; no rows: the numbers equal the log; errors: 22004';
+	'compares the rollups of an organization with its events, whole quarter hours from since until before until (null: no bound): a row for each cell (key) of which events, amount or unmeasured differ, and one (seal) for each month whose events are gone and whose sums are not those that were sealed then; no rows: the numbers equal the log; errors: 22004';

@@ -193,30 +193,36 @@ $$;
 COMMENT ON FUNCTION _activity.rebuild_rollups(integer, integer[]) IS
 	'makes the rollups of these quarter hours of an organization anew from its events, where those are kept';
 
--- The quarter hours of all of these events, and then the name itself, wherever it is
--- left: where events are gone, sums are not.
+-- The quarter hours of all of these events are made anew. Where events are gone and
+-- sums are left, the name itself is replaced.
 CREATE FUNCTION _activity.redact_rollups(key integer, ids uuid[], person text, pseudonym text) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+	renamed uuid[];
+	gone constant integer := CASE WHEN isfinite(_activity.gone_before(key)) THEN _activity.quarter_of(_activity.gone_before(key)) END;
 BEGIN
-	UPDATE _activity.kept_amount k
-	SET resource = CASE k.resource WHEN redact_rollups.person THEN redact_rollups.pseudonym ELSE k.resource END,
-		name = nullif(k.name, redact_rollups.person), unit = nullif(k.unit, redact_rollups.person)
-	WHERE k.organization = key AND redact_rollups.person IN (k.resource, k.name, k.unit);
+	WITH changed AS (
+		UPDATE _activity.kept_amount k
+		SET resource = CASE k.resource WHEN redact_rollups.person THEN redact_rollups.pseudonym ELSE k.resource END,
+			name = nullif(k.name, redact_rollups.person), unit = nullif(k.unit, redact_rollups.person)
+		WHERE k.organization = key AND redact_rollups.person IN (k.resource, k.name, k.unit)
+		RETURNING k.event)
+	SELECT array_agg(c.event) INTO renamed FROM changed c;
 	UPDATE _activity.kept_subscription k
 	SET thing = CASE k.thing WHEN redact_rollups.person THEN redact_rollups.pseudonym ELSE k.thing END,
 		subscription = CASE k.subscription WHEN redact_rollups.person THEN redact_rollups.pseudonym ELSE k.subscription END,
 		currency = nullif(k.currency, redact_rollups.person), period = nullif(k.period, redact_rollups.person)
 	WHERE k.organization = key AND redact_rollups.person IN (k.thing, k.subscription, k.currency, k.period);
 	PERFORM _activity.rebuild_rollups(key, ARRAY(
-		SELECT DISTINCT _activity.quarter_of(activity.event_time(i)) FROM unnest(ids) i));
+		SELECT DISTINCT _activity.quarter_of(activity.event_time(i)) FROM unnest(ids || renamed) i));
 	UPDATE _activity.rollup r
 	SET actors = array_replace(r.actors, redact_rollups.person, redact_rollups.pseudonym),
 		resources = array_replace(r.resources, redact_rollups.person, redact_rollups.pseudonym),
 		names = array_replace(r.names, redact_rollups.person, NULL),
 		units = array_replace(r.units, redact_rollups.person, NULL)
-	WHERE r.organization = key AND (redact_rollups.person = ANY (r.actors) OR redact_rollups.person = ANY (r.resources)
+	WHERE r.organization = key AND r.last < gone AND (redact_rollups.person = ANY (r.actors) OR redact_rollups.person = ANY (r.resources)
 		OR redact_rollups.person = ANY (r.names) OR redact_rollups.person = ANY (r.units));
 END
 $$;

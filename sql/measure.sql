@@ -120,6 +120,7 @@ SELECT DISTINCT ON (m.name, m.event_type)
 	m.direction, m.number < 1000 AS built_in,
 	CASE WHEN m.number < 1000 OR m.valid_from = '-infinity' THEN NULL ELSE m.valid_from END AS valid_from
 FROM _activity.measure m
+WHERE m.valid_from < 'infinity'
 ORDER BY m.name, m.event_type, m.valid_from DESC, m.number DESC;
 COMMENT ON VIEW activity.measures IS
 	'the measures: of which event type, the field that is the amount, its unit, whose it is (resource), 1 or -1 for what is taken away, and since when recorded events are measured so (null: always)';

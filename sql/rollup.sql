@@ -233,6 +233,9 @@ BEGIN
 			PERFORM _activity.merge_rollup(key, kind, month, _activity.month_first(month + 32 * 96), added);
 		END LOOP;
 	END LOOP;
+	PERFORM _activity.seal_months(key, ARRAY(SELECT s.month FROM _activity.rollup_seal s
+		WHERE s.organization = key AND s.month IN (SELECT _activity.month_first(q)
+			FROM _activity.rollup r, unnest(r.quarters) q WHERE r.ctid = ANY (added))));
 	DELETE FROM _activity.rollup r WHERE r.ctid = ANY (added);
 	RETURN coalesce(done, 0);
 END
@@ -258,6 +261,7 @@ BEGIN
 		EXIT WHEN done >= most;
 		done := done + _activity.compact_rollups(waiting.organization);
 	END LOOP;
+	PERFORM _activity.refold_some(NULL, 100);
 	RETURN done;
 END
 $$;

@@ -239,7 +239,8 @@ expire_if_asked(void *argument)
 	Maintenance *maintenance = argument;
 
 	if (act_upkeep_ask("SELECT count(*) FROM _activity.retention_rule"
-					   " WHERE keep IS NOT NULL") > 0)
+					   " WHERE keep IS NOT NULL") > 0 &&
+		act_upkeep_ask("SELECT _activity.seal_due()") >= 0)
 		expire(maintenance);
 }
 

@@ -2,7 +2,7 @@
 -- to the log; and only for whom the tier and membership let.
 \set ON_ERROR_STOP 1
 SET client_min_messages = warning;
-SELECT plan(69);
+SELECT plan(74);
 SELECT activity.set_tier('o', 'enterprise') \g /dev/null
 CREATE FUNCTION put(who text, type text, at timestamptz, fields jsonb, more jsonb DEFAULT NULL) RETURNS uuid LANGUAGE sql VOLATILE AS $$
 	SELECT activity.set_actor(who, 'user', initcap(who));
@@ -160,6 +160,13 @@ SELECT cmp_ok((SELECT count(*) FROM _activity.rollup_repair), '>', 0::bigint, 'w
 SELECT _activity.maintain_rollups(1000) \g /dev/null
 SELECT is_empty('SELECT * FROM _activity.rollup_repair', 'once it is folded');
 SELECT is_empty($$SELECT * FROM activity.rollup_verify('o')$$, 'and is right then');
+
+-- The past, measured anew
+SELECT cmp_ok(activity.refold('tokens'), '>', 0::bigint, 'there are months to measure anew');
+SELECT is(activity.refold('tokens'), 0::bigint, 'and then there are none');
+SELECT results_eq($$SELECT amount, events FROM activity.usage('o', NULL, NULL, 'tokens')$$, $$VALUES (0::numeric, 5::bigint), (-4, 2)$$, 'by the newest definition, but for what was redacted');
+SELECT is_empty($$SELECT * FROM activity.rollup_verify('o')$$, 'which equals the log');
+SELECT is((SELECT count(*) FROM activity.measures WHERE name = 'tokens' AND valid_from IS NULL), 1::bigint, 'it holds always');
 
 -- Who may
 SELECT activity.record('poor', 'auth.signin') \g /dev/null

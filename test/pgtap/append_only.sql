@@ -49,7 +49,7 @@ SELECT activity.record('org', 'credit.charge', '{"amount": 1}',
 SELECT current_user AS me \gset
 CREATE ROLE regress_activity_owner;
 GRANT USAGE, CREATE ON SCHEMA _activity TO regress_activity_owner;
-GRANT SELECT ON ALL TABLES IN SCHEMA _activity TO regress_activity_owner;
+GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA _activity TO regress_activity_owner;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA _activity TO regress_activity_owner;
 ALTER TABLE _activity.event OWNER TO regress_activity_owner;
 SELECT throws_ok('SELECT activity.maintain()', '42501',
