@@ -180,7 +180,8 @@ is(run_as('admin', q{
 	SET default_tablespace = 'pg_global';
 	SET TimeZone = 'America/St_Johns';
 	SET DateStyle = 'German';
-	SELECT count(*) FROM activity.maintain(since => now() - interval '4 months') WHERE action = 'make';
+	SELECT count(*) FROM activity.maintain(since =>
+		(date_trunc('month', now() AT TIME ZONE 'UTC') - interval '4 months' + interval '15 days') AT TIME ZONE 'UTC') WHERE action = 'make';
 	SHOW search_path; SHOW lock_timeout; SHOW default_tablespace; SELECT current_user}),
 	"2\npg_temp, _activity, public\n0\npg_global\nadmin", 'maintain() works under any settings and leaves them');
 is(run_as('owner', q{SELECT count(*) FROM pg_class c JOIN pg_inherits ON c.oid = inhrelid
