@@ -141,6 +141,9 @@ DECLARE
 	opens   timestamptz := timeline.since;
 	closes  timestamptz := timeline.until;
 	codes   integer[];
+	starts  timestamptz[];
+	quarters integer[];
+	grain   text := 'all';
 BEGIN
 	PERFORM _activity.check_by(timeline.by, ARRAY['event_type', 'category', 'family', 'actor', 'resource']);
 	PERFORM date_trunc('hour', now(), timeline.time_zone); -- throws for a zone that there isn't
@@ -156,18 +159,31 @@ BEGIN
 		closes := greatest((SELECT _activity.quarter_start(max(r.last) + 1) - interval '1 microsecond' FROM _activity.rollup r WHERE r.organization = owner),
 			(SELECT max(e.occurred_at) FROM _activity.event e WHERE e.organization = owner)) + interval '1 microsecond';
 	END IF;
+	IF timeline.by IS NULL AND timeline.actor IS NULL AND codes IS NULL THEN
+		grain := 'counts';
+	ELSIF coalesce(timeline.by, '') NOT IN ('actor', 'resource') AND timeline.actor IS NULL
+		AND timeline.time_zone = 'UTC' AND unit NOT IN ('hour', 'quarter hour') THEN
+		grain := 'types';
+	END IF;
+	-- A step that is a day or more goes from one beginning to the next.
+	IF unit NOT IN ('hour', 'quarter hour') THEN
+		starts := ARRAY(SELECT b FROM _activity.buckets(opens, closes, unit, timeline.time_zone) b ORDER BY b);
+		quarters := ARRAY(SELECT _activity.quarter_of(b) FROM unnest(starts) b);
+	END IF;
 	RETURN QUERY
 	WITH per_quarter AS MATERIALIZED (
 		SELECT c.quarter, CASE WHEN timeline.by IN ('event_type', 'category', 'family') THEN c.type END AS type,
 			CASE timeline.by WHEN 'actor' THEN c.actor WHEN 'resource' THEN c.resource END AS word,
 			sum(c.events) AS events
-		FROM _activity.cells(owner, opens, closes, known) c
+		FROM _activity.cells(owner, opens, closes, known, grain) c
 		WHERE c.measure = 0
 		  AND (timeline.actor IS NULL OR c.actor = timeline.actor)
 		  AND (codes IS NULL OR c.type = ANY (codes))
 		GROUP BY 1, 2, 3),
 	per_bucket AS (
-		SELECT _activity.bucket_of(unit, _activity.quarter_start(q.quarter), timeline.time_zone) AS bucket, q.type, q.word,
+		SELECT CASE WHEN quarters IS NULL
+				THEN _activity.bucket_of(unit, _activity.quarter_start(q.quarter), timeline.time_zone)
+				ELSE starts[width_bucket(q.quarter, quarters)] END AS bucket, q.type, q.word,
 			sum(q.events) AS events
 		FROM per_quarter q GROUP BY 1, 2, 3),
 	keyed AS MATERIALIZED (
@@ -210,7 +226,7 @@ BEGIN
 			(array_agg(c.name ORDER BY c.last_at DESC, c.name) FILTER (WHERE c.name IS NOT NULL))[1] AS name,
 			sum(c.amount) AS amount, sum(c.events) AS events, sum(c.unmeasured) AS unmeasured,
 			min(c.first_at) AS first_at, max(c.last_at) AS last_at
-		FROM _activity.cells(owner, amounts.since, amounts.until, known) c
+		FROM _activity.cells(owner, amounts.since, amounts.until, known, 'amounts') c
 		WHERE c.measure = ANY (numbers)
 		GROUP BY 1, 2, 3, 4
 		HAVING sum(c.events) <> 0),

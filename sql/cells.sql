@@ -70,7 +70,47 @@ RETURN coalesce((SELECT x.before FROM _activity.expiry x WHERE x.organization = 
 COMMENT ON FUNCTION _activity.gone_before(integer) IS
 	'before which time an organization''s events are gone by right';
 
-CREATE FUNCTION _activity.cells(key integer, since timestamptz, until timestamptz, known bigint DEFAULT NULL)
+-- Whole quarter hours, by the largest steps that tell what is asked for: any cell,
+-- how many events there were ("counts"), the same by type where days may be those of
+-- UTC ("types"), or amounts ("amounts").
+CREATE FUNCTION _activity.rolled_by(key integer, grain text, since integer, until integer)
+RETURNS TABLE (quarter integer, measure integer, type integer, actor text, resource text, unit text, name text,
+	events integer, amount numeric, unmeasured integer, first_at timestamptz, last_at timestamptz)
+LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 10000
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	kinds       constant integer[] := CASE grain WHEN 'counts' THEN '{0,4}' ELSE '{0,1}' END;
+	day_since   constant integer := (since + 95) / 96 * 96;
+	day_until   constant integer := until / 96 * 96;
+	month_since integer := _activity.month_first(day_since);
+	month_until constant integer := _activity.month_first(day_until);
+BEGIN
+	IF grain NOT IN ('types', 'amounts') OR day_since >= day_until THEN
+		RETURN QUERY SELECT * FROM _activity.rolled(key, kinds, since, until);
+		RETURN;
+	END IF;
+	RETURN QUERY SELECT * FROM _activity.rolled(key, '{0}', since, until)
+		UNION ALL SELECT * FROM _activity.rolled(key, '{1}', since, day_since)
+		UNION ALL SELECT * FROM _activity.rolled(key, '{1}', day_until, until);
+	IF month_since < day_since THEN
+		month_since := _activity.month_first(month_since + 32 * 96);
+	END IF;
+	IF grain = 'types' THEN
+		RETURN QUERY SELECT * FROM _activity.rolled(key, '{5}', day_since, day_until);
+	ELSIF month_since < month_until THEN
+		RETURN QUERY SELECT * FROM _activity.rolled(key, '{3}', month_since, month_until)
+			UNION ALL SELECT * FROM _activity.rolled(key, '{2}', day_since, month_since)
+			UNION ALL SELECT * FROM _activity.rolled(key, '{2}', month_until, day_until);
+	ELSE
+		RETURN QUERY SELECT * FROM _activity.rolled(key, '{2}', day_since, day_until);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION _activity.rolled_by(integer, text, integer, integer) IS
+	'the cells of an organization of quarter hours from since until before until, by as large steps as the grain allows';
+
+CREATE FUNCTION _activity.cells(key integer, since timestamptz, until timestamptz, known bigint DEFAULT NULL, grain text DEFAULT 'all')
 RETURNS TABLE (quarter integer, measure integer, type integer, actor text, resource text, unit text, name text,
 	events integer, amount numeric, unmeasured integer, first_at timestamptz, last_at timestamptz)
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE ROWS 10000
@@ -120,7 +160,7 @@ BEGIN
 		FROM _activity.event_cells(key, opens, closes) c;
 		RETURN;
 	END IF;
-	RETURN QUERY SELECT * FROM _activity.rolled(key, ARRAY[0, 1], inner_since, inner_until);
+	RETURN QUERY SELECT * FROM _activity.rolled_by(key, grain, inner_since, inner_until);
 	missing := _activity.unfolded(key);
 	IF missing <> '{}' THEN
 		RETURN QUERY SELECT c.quarter, c.measure, c.type, c.actor, c.resource, c.unit, c.name, c.events, c.amount,
@@ -142,7 +182,7 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION _activity.cells(integer, timestamptz, timestamptz, bigint) IS
+COMMENT ON FUNCTION _activity.cells(integer, timestamptz, timestamptz, bigint, text) IS
 	'the cells of an organization''s events from since until before until (null: no bound): whole quarter hours from the rollups, the rest, and what is not folded, from the events; known is a position: without what came later';
 
 -- For what changes events that are published. Their quarter hours are read again from

@@ -30,7 +30,7 @@ COMMENT ON FUNCTION _activity.http_problem(integer, text, text, json, jsonb) IS
 -- Caught by http_serve(), which makes a problem of it.
 CREATE FUNCTION _activity.http_refuse(status integer, code text, message text,
 	parameter text DEFAULT NULL, hint text DEFAULT NULL) RETURNS void
-LANGUAGE plpgsql VOLATILE PARALLEL SAFE
+LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
