@@ -8,6 +8,18 @@ export interface ActiveMembersRow {
   bucket: string;
   members: number;
 }
+export interface Amounts {
+  items: AmountsRow[];
+  measure: string;
+  step: string;
+  timeZone: string;
+}
+export interface AmountsRow {
+  amount: string;
+  bucket: string;
+  events: number;
+  unit: string | null;
+}
 export interface Checkpoint {
   events: number;
   hash: string;
@@ -96,7 +108,7 @@ export interface EventPage {
   prevCursor: string | null;
   total?: number;
 }
-export type EventType = "access.viewed" | "account.picture_updated" | "account.updated" | "agent.created" | "api_key.created" | "api_key.deleted" | "api_key.revoked" | "api_key.rotated" | "apikey.created" | "apikey.revoked" | "auth.signin" | "auth.signup" | "billing.created" | "bug_report.status_changed" | "bug_report.submitted" | "compliance.capture_changed" | "compliance.exported" | "compliance.hold_placed" | "compliance.hold_released" | "compliance.redacted" | "compliance.retention_changed" | "compliance.token_created" | "compliance.token_revoked" | "consent.accepted" | "consent.partial" | "consent.rejected" | "consent.withdrawn" | "credit.add" | "credit.charge" | "credit.refund" | "credit.reserve" | "credit.reset" | "credit_alert.alert_fired" | "credit_alert.settings_created" | "credit_alert.settings_updated" | "credits.redeemed" | "customer.added" | "customer.blocked" | "customer.unblocked" | "domain.domain_activated" | "domain.domain_created" | "domain.domain_failed" | "domain.domain_pending" | "domain.domain_removed" | "domain.domain_removing" | "generation.canceled" | "generation.deleted" | "generation.failed" | "generation.pending" | "generation.processing" | "generation.succeeded" | "invitation.expired" | "invitation.revoked" | "invitation.sent" | "member.deactivated" | "member.invited" | "member.joined" | "member.reactivated" | "member.removed" | "member.role_changed" | "membership.deactivated" | "membership.joined" | "membership.reactivated" | "membership.removed" | "membership.role_changed" | "notification.dismissed" | "notification.received" | "order.created" | "order.item_added" | "order.item_removed" | "order.item_updated" | "order.status_changed" | "plan.created" | "plan.purchased" | "plan.updated" | "subscription.active" | "subscription.cancel_reverted" | "subscription.cancel_scheduled" | "subscription.canceled" | "subscription.downgraded" | "subscription.item_added" | "subscription.item_removed" | "subscription.item_updated" | "subscription.lapsed" | "subscription.past_due" | "subscription.paused" | "subscription.trialing" | "subscription.unpaid" | "subscription.upgraded" | "webhook.created" | "webhook.deleted" | "webhook.delivered" | "webhook.delivery_failed" | "webhook.disabled" | "webhook.enabled" | "webhook.failed" | "webhook.quarantined" | "webhook.updated" | (string & {});
+export type EventType = "access.viewed" | "account.picture_updated" | "account.updated" | "agent.created" | "api_key.created" | "api_key.deleted" | "api_key.revoked" | "api_key.rotated" | "apikey.created" | "apikey.revoked" | "auth.signin" | "auth.signup" | "billing.created" | "bug_report.status_changed" | "bug_report.submitted" | "compliance.capture_changed" | "compliance.exported" | "compliance.hold_placed" | "compliance.hold_released" | "compliance.redacted" | "compliance.retention_changed" | "compliance.sums_sealed" | "compliance.token_created" | "compliance.token_revoked" | "consent.accepted" | "consent.partial" | "consent.rejected" | "consent.withdrawn" | "credit.add" | "credit.charge" | "credit.refund" | "credit.reserve" | "credit.reset" | "credit_alert.alert_fired" | "credit_alert.settings_created" | "credit_alert.settings_updated" | "credits.redeemed" | "customer.added" | "customer.blocked" | "customer.unblocked" | "domain.domain_activated" | "domain.domain_created" | "domain.domain_failed" | "domain.domain_pending" | "domain.domain_removed" | "domain.domain_removing" | "generation.canceled" | "generation.deleted" | "generation.failed" | "generation.pending" | "generation.processing" | "generation.succeeded" | "invitation.expired" | "invitation.revoked" | "invitation.sent" | "member.deactivated" | "member.invited" | "member.joined" | "member.reactivated" | "member.removed" | "member.role_changed" | "membership.deactivated" | "membership.joined" | "membership.reactivated" | "membership.removed" | "membership.role_changed" | "notification.dismissed" | "notification.received" | "order.created" | "order.item_added" | "order.item_removed" | "order.item_updated" | "order.status_changed" | "plan.created" | "plan.purchased" | "plan.updated" | "subscription.active" | "subscription.cancel_reverted" | "subscription.cancel_scheduled" | "subscription.canceled" | "subscription.downgraded" | "subscription.item_added" | "subscription.item_removed" | "subscription.item_updated" | "subscription.lapsed" | "subscription.past_due" | "subscription.paused" | "subscription.trialing" | "subscription.unpaid" | "subscription.upgraded" | "webhook.created" | "webhook.deleted" | "webhook.delivered" | "webhook.delivery_failed" | "webhook.disabled" | "webhook.enabled" | "webhook.failed" | "webhook.quarantined" | "webhook.updated" | (string & {});
 export interface EventTypeInfo {
   action: string;
   builtIn: boolean;
@@ -180,6 +192,17 @@ export interface Mrr {
   mrr: string | null;
 }
 export interface MrrRow {
+  currency: string | null;
+  mrr: string;
+  subscriptions: number;
+}
+export interface MrrTimeline {
+  items: MrrTimelineRow[];
+  step: string;
+  timeZone: string;
+}
+export interface MrrTimelineRow {
+  bucket: string;
   currency: string | null;
   mrr: string;
   subscriptions: number;

@@ -20,10 +20,16 @@ PG_FUNCTION_INFO_V1(act_check_export);
 PGDLLEXPORT Datum
 act_check_export(PG_FUNCTION_ARGS)
 {
-	text	   *organization = PG_GETARG_TEXT_PP(0);
-	int32		key = act_organization_find(VARDATA_ANY(organization),
-											VARSIZE_ANY_EXHDR(organization));
+	text	   *organization;
+	int32		key;
 
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("organization must not be null")));
+	organization = PG_GETARG_TEXT_PP(0);
+	key = act_organization_find(VARDATA_ANY(organization),
+								VARSIZE_ANY_EXHDR(organization));
 	if (!PG_ARGISNULL(1))
 		(void) act_export_columns(PG_GETARG_ARRAYTYPE_P(1));
 	if (!PG_ARGISNULL(2))

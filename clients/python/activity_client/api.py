@@ -10,6 +10,18 @@ ActiveMembersRow = TypedDict("ActiveMembersRow", {
     "bucket": str,
     "members": int,
 })
+Amounts = TypedDict("Amounts", {
+    "items": list["AmountsRow"],
+    "measure": str,
+    "step": str,
+    "timeZone": str,
+})
+AmountsRow = TypedDict("AmountsRow", {
+    "amount": str,
+    "bucket": str,
+    "events": int,
+    "unit": Union[str, None],
+})
 Checkpoint = TypedDict("Checkpoint", {
     "events": int,
     "hash": str,
@@ -182,6 +194,17 @@ Mrr = TypedDict("Mrr", {
     "mrr": Union[str, None],
 })
 MrrRow = TypedDict("MrrRow", {
+    "currency": Union[str, None],
+    "mrr": str,
+    "subscriptions": int,
+})
+MrrTimeline = TypedDict("MrrTimeline", {
+    "items": list["MrrTimelineRow"],
+    "step": str,
+    "timeZone": str,
+})
+MrrTimelineRow = TypedDict("MrrTimelineRow", {
+    "bucket": str,
     "currency": Union[str, None],
     "mrr": str,
     "subscriptions": int,
