@@ -99,7 +99,7 @@ BEGIN ATOMIC
 	('before', 'uuid', NULL, NULL, NULL, 'cursor: what is older'),
 	('after', 'uuid', NULL, NULL, NULL, 'cursor: what is newer'),
 	('count', 'boolean', NULL, NULL, NULL, 'whether the total is counted; by default unless there is a cursor'),
-	('format', 'csv,json,ndjson,cloudevents,ocsf', NULL, NULL, 'csv', 'how events are written'),
+	('format', 'csv,json,ndjson,cloudevents,ocsf,proof', NULL, NULL, 'csv', 'how events are written'),
 	('columns', 'words', NULL, NULL, NULL, 'columns of csv, in order; with commas, or repeated'),
 	('upTo', 'text', NULL, NULL, NULL, 'a cursor of the stream: the same one gives the same bytes'),
 	('asOf', 'time', NULL, NULL, NULL, 'at this time; now by default'),

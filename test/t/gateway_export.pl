@@ -33,6 +33,18 @@ sub unchunk
 }
 
 sql(q{SELECT activity.record('org', 'credit.charge', jsonb_build_object('amount', n, 'text', repeat('x', 1000)), occurred_at => timestamptz '2026-01-01Z' + n * interval '1 s') FROM generate_series(1, 3000) n});
+# A proof is verified where there is no database.
+{
+	poll_until('all is published', sub { sql('SELECT backlog = 0 FROM activity.health') eq 't' });
+	my $answer = $gateway->get("$path?format=proof&eventType=membership.*", @token);
+	is($answer->{status}, 200, 'an export as proof');
+	my ($body, $whole) = unchunk($answer->{body});
+	ok($whole, 'whole');
+	my $file = PostgreSQL::Test::Utils::tempdir() . '/proof';
+	append_to_file($file, $body);
+	is(system("scripts/verify-chain --export $file >$file.said"), 0, 'and verified without a database')
+	  or diag(slurp_file("$file.said"));
+}
 my $until = '2026-02-01';
 foreach my $format ('csv', 'json', 'ndjson')
 {
