@@ -117,7 +117,7 @@ answer_send(Http *http, int status, const char *type, const char *fields,
 		Buffer		whole = {0};
 
 		make_head(http, &whole, status, type, fields, len);
-		if (http->parser.method != HTTP_HEAD || http->status != 0)
+		if (http->parser.method != HTTP_HEAD)
 			buffer_append(&whole, body, len);
 		peer_write(http->peer, whole.data, whole.len);
 		buffer_free(&whole);

@@ -190,6 +190,7 @@ is($gateway->get($_)->{status}, 404, "not $_") foreach '/none', '/.hidden', '/li
 {
 	my $head = $gateway->raw("HEAD /large.js HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
 	like($head, qr/Content-Length: 3000000\r\n.*\r\n\r\n$/s, 'HEAD has the length and no body');
+	like($gateway->raw("HEAD /\xe9 HTTP/1.1\r\nHost: x\r\n\r\n"), qr/^HTTP\/1\.1 400 .*\r\n\r\n$/s, 'nor has one that is refused');
 	# Many who ask and don't read: what waits for them is bounded.
 	my $before = $gateway->metric('heap_bytes');
 	my @lazy = map { my $s = $gateway->connect; syswrite $s, "GET /large.js HTTP/1.1\r\nHost: x\r\n\r\n" x 5; $s } 1 .. 20;
