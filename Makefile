@@ -12,7 +12,7 @@ SQL_PARTS = schema types event_type tables aside taxonomy record tier feed track
 	webhook_delivery webhook_upkeep webhook_view connection token serve audit compliance reads export \
 	consumer measure rollup cells analytics mrr seal own_index health member \
 	http_route http_answer http_caller http_activity http_session http_realtime http_webhook \
-	http_member http_analytics http_export http_idempotency http_openapi http access
+	http_member http_analytics http_export http_lines http_idempotency http_openapi http access
 
 MODULE_big = activity
 OBJS = \
@@ -89,6 +89,7 @@ OBJS = \
 	src/stream/stream.o \
 	src/stream/subscriber.o \
 	src/stream/trim.o \
+	src/stream/verification.o \
 	src/stream/verify.o \
 	src/export/csv.o \
 	src/export/envelope.o \

@@ -1,9 +1,11 @@
 /*
  * export.c
- *		Exports: lines that are read as the client takes them.
+ *		Exports, and verifications: lines that are read as the client takes them.
  *
  * An export may be larger than any memory, so it is read by a cursor, on a connection
  * of its own, and the next piece is asked for when the socket has taken the last one.
+ * A piece is what comes within moments, too, because whoever waits for a verification
+ * wants to see how far it is.
  * A client that goes away ends it in order, because an export that was broken off is
  * recorded, too.
  */
@@ -17,8 +19,9 @@
 
 #define EXPORTS_MOST 8			/* at a time */
 #define PIECE_BYTES (256 * 1024)	/* about what is read at once */
-#define ROWS_FIRST 20
+#define PIECE_TIME 100			/* ms, about what it may take */
 #define ROWS_MOST 2000
+#define ROWS_GROW 16			/* so many times more than before, at most */
 
 typedef enum Step
 {
@@ -44,6 +47,7 @@ struct Export
 	bool		chunked;
 	bool		whole;			/* the client got everything */
 	int			rows;			/* to ask for next */
+	int64_t		asked_at;
 };
 
 static Export *first;
@@ -54,6 +58,7 @@ static void input(Connection *connection, void *arg);
 static void down(Connection *connection, void *arg, const char *why);
 static void answered(Export *export, const PGresult *result);
 static void rows_came(Export *export, const PGresult *result);
+static void choose_rows(Export *export, int rows, size_t bytes);
 static void failed(Export *export, const char *state, const char *why);
 static bool produce(Http *http, void *arg);
 static void produced(void *arg);
@@ -80,7 +85,7 @@ export_begin(Http *http, const char *type, const char *fields, const char *path,
 	export->parameters[1] = copy_text(query);
 	export->parameters[2] = copy_text(headers);
 	export->chunked = http->parser.http_major == 1 && http->parser.http_minor == 1;
-	export->rows = ROWS_FIRST;
+	export->rows = 1;
 	export->next = first;
 	if (first)
 		first->prev = export;
@@ -96,7 +101,7 @@ ask(Export *export, Step step)
 	char		fetch[40];
 	const char *words[] = {
 		[STEP_BEGIN] = "BEGIN",
-		[STEP_DECLARE] = "DECLARE lines NO SCROLL CURSOR FOR SELECT activity.serve_export($1, $2, $3::jsonb)",
+		[STEP_DECLARE] = "DECLARE lines NO SCROLL CURSOR FOR SELECT activity.serve_lines($1, $2, $3::jsonb)",
 		[STEP_FETCH] = fetch,
 		[STEP_CLOSE] = "CLOSE lines",
 		[STEP_COMMIT] = "COMMIT",
@@ -105,6 +110,7 @@ ask(Export *export, Step step)
 	snprintf(fetch, sizeof(fetch), "FETCH %d lines", export->rows);
 	export->step = step;
 	export->busy = true;
+	export->asked_at = loop_now();
 	(void) connection_send(export->connection, words[step], step == STEP_DECLARE ? 3 : 0,
 						   (const char *const *) export->parameters);
 }
@@ -232,7 +238,7 @@ rows_came(Export *export, const PGresult *result)
 		buffer_text(&lines, "\n");
 	}
 	if (n > 0)
-		export->rows = Max(1, Min(ROWS_MOST, (int64_t) PIECE_BYTES * n / Max(1, (int64_t) lines.len)));
+		choose_rows(export, n, lines.len);
 	if (export->http && export->http->peer && lines.len > 0)
 		send_piece(export, lines.data, lines.len);
 	buffer_free(&lines);
@@ -241,6 +247,18 @@ rows_came(Export *export, const PGresult *result)
 		ask(export, n == 0 ? STEP_COMMIT : STEP_CLOSE);
 	else
 		http_more(export->http);
+}
+
+/* As many as are a piece, by what the last ones had of bytes and time. */
+static void
+choose_rows(Export *export, int rows, size_t bytes)
+{
+	int64_t		took = loop_now() - export->asked_at;
+	int64_t		by_bytes = (int64_t) PIECE_BYTES * rows / Max(1, (int64_t) bytes);
+	int64_t		by_time = PIECE_TIME * rows / Max(1, took);
+	int64_t		most = Min(ROWS_MOST, (int64_t) ROWS_GROW * rows);
+
+	export->rows = Max(1, Min(most, Min(by_bytes, by_time)));
 }
 
 /* Before the head is out, it is told; then the answer lacks its end. */

@@ -1,6 +1,6 @@
 /*
  * export.h
- *		Exports: lines that are read as the client takes them.
+ *		Exports, and verifications: lines that are read as the client takes them.
  */
 #ifndef EXPORT_H
 #define EXPORT_H
@@ -9,7 +9,7 @@
 
 /*
  * Answers a request whose head the database has made: type and fields, and then the
- * lines that activity.serve_export() has for the path, the query and the headers.
+ * lines that activity.serve_lines() has for the path, the query and the headers.
  */
 extern void export_begin(Http *http, const char *type, const char *fields,
 						 const char *path, const char *query, const char *headers);

@@ -102,7 +102,7 @@ BEGIN ATOMIC
 	('serve', 'function', 'report_delivery'),
 	('serve', 'function', 'retry_after'),
 	('serve', 'function', 'http'),
-	('serve', 'function', 'serve_export'),
+	('serve', 'function', 'serve_lines'),
 
 	('comply', 'function', 'redact'),
 	('comply', 'function', 'redact_person'),

@@ -231,20 +231,29 @@ $$;
 COMMENT ON FUNCTION _activity.http_checkpoint(_activity.http_request) IS
 	'GET /activity/checkpoint';
 
+-- Of lines, with progress, the gateway gets the head alone, as of an export.
 CREATE FUNCTION _activity.http_verify(request _activity.http_request) RETURNS _activity.http_answer
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	newest record;
+	head     constant jsonb := '{"content-type": "application/x-ndjson", "cache-control": "no-store"}';
 	problems json;
+	verdict  json;
 BEGIN
-	SELECT c.* INTO newest FROM activity.checkpoint(request.organization) c;
-	SELECT json_agg(json_build_object('position', v."position", 'problem', v.problem)) INTO problems
-	FROM activity.verify(request.organization) v;
-	RETURN _activity.http_json(json_build_object('valid', problems IS NULL, 'problems', coalesce(problems, '[]'),
-		'position', newest."position", 'events', newest.events, 'hash', encode(newest.hash, 'hex'),
-		'verifiedAt', _activity.http_time_text(clock_timestamp()))::text);
+	IF coalesce((request.parameters->>'progress')::boolean, false) THEN
+		IF request.method = 'HEAD' THEN
+			RETURN ROW(200, head, '')::_activity.http_answer;
+		ELSIF request.headers ? 'x-activity-stream' THEN
+			RETURN ROW(200, head || '{"x-activity-stream": "verify"}', '')::_activity.http_answer;
+		END IF;
+		RETURN ROW(200, head, (SELECT string_agg(line || E'\n', '') FROM _activity.verify_lines(request.organization) line))::_activity.http_answer;
+	END IF;
+	SELECT json_agg(line::json) FILTER (WHERE line LIKE '{"position"%'), (min(line) FILTER (WHERE line LIKE '{"valid"%'))::json
+	INTO problems, verdict
+	FROM _activity.verify_lines(request.organization) line;
+	RETURN _activity.http_json(json_build_object('valid', verdict->'valid', 'problems', coalesce(problems, '[]'),
+		'position', verdict->'position', 'events', verdict->'events', 'hash', verdict->'hash', 'verifiedAt', verdict->'verifiedAt')::text);
 END
 $$;
 COMMENT ON FUNCTION _activity.http_verify(_activity.http_request) IS

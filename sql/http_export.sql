@@ -51,34 +51,3 @@ END
 $$;
 COMMENT ON FUNCTION _activity.http_export(_activity.http_request) IS
 	'GET /activity/export';
-
-CREATE FUNCTION _activity.http_export_request(path text, query text, headers jsonb) RETURNS _activity.http_request
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-	request _activity.http_request;
-	route   record;
-BEGIN
-	SELECT r.* INTO route FROM _activity.http_routes() r WHERE r.handler = 'http_export';
-	request.method := 'GET';
-	request.headers := headers;
-	request.organization := (_activity.http_segments(substring(path FROM '^/+api/v1(/.*)$')))[2];
-	request := _activity.http_identify(request, route.capability, route.feature);
-	request.parameters := _activity.http_read_query(coalesce(query, ''), route.parameters);
-	PERFORM activity.set_actor(coalesce(request.member, request.token::text),
-		CASE WHEN request.member IS NULL THEN 'token' ELSE 'user' END, CASE WHEN request.member IS NULL THEN request.label END);
-	RETURN request;
-END
-$$;
-COMMENT ON FUNCTION _activity.http_export_request(text, text, jsonb) IS
-	'the request for an export, with who asks as the actor of what is recorded';
-
-CREATE FUNCTION activity.serve_export(path text, query text, headers jsonb) RETURNS SETOF text
-LANGUAGE sql VOLATILE PARALLEL UNSAFE SECURITY DEFINER ROWS 100000
-SET search_path = pg_catalog, pg_temp
-AS $$
-	SELECT _activity.http_export_lines(request) FROM _activity.http_export_request($1, $2, $3) request
-$$;
-COMMENT ON FUNCTION activity.serve_export(text, text, jsonb) IS
-	'for the gateway: the lines of an export that activity.http() has answered with a head, in a transaction of its own, as SELECT activity.serve_export(...), so that they come one by one; errors: those of export()';

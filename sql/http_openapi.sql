@@ -209,6 +209,8 @@ AS $$
 			jsonb_build_object('$ref', '#/components/schemas/Problem')))) AS content),
 	good AS (SELECT CASE WHEN answer IS NULL THEN '{}' WHEN answer = 'Export' THEN
 			'{"content": {"text/csv": {"schema": {"type": "string"}}, "application/json": {"schema": {"type": "array", "items": {"$ref": "#/components/schemas/Event"}}}, "application/x-ndjson": {"schema": {"type": "string"}}}}'
+		WHEN answer = 'Verification' THEN
+			'{"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Verification"}}, "application/x-ndjson": {"schema": {"type": "string"}}}}'
 		ELSE jsonb_build_object('content', jsonb_build_object('application/json', jsonb_build_object('schema',
 			jsonb_build_object('$ref', '#/components/schemas/' || answer)))) END AS content)
 	SELECT jsonb_object_agg(r.status, r.response) FROM (

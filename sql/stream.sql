@@ -117,6 +117,12 @@ AS 'MODULE_PATHNAME', 'act_verify';
 COMMENT ON FUNCTION activity.verify(text) IS
 	'recomputes the hash chain of an organization; no rows: nothing was changed, removed, inserted or reordered since it was published';
 
+CREATE FUNCTION _activity.verify_lines(organization text) RETURNS SETOF text
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'act_verify_lines';
+COMMENT ON FUNCTION _activity.verify_lines(text) IS
+	'verify() as lines of JSON, one by one if selected as a value: {"checking", "done", "of"} on the way, {"position", "problem"} for what it finds, and last {"valid", "position", "events", "hash", "verifiedAt"}';
+
 CREATE FUNCTION activity.checkpoint(organization text, at_position bigint DEFAULT NULL)
 RETURNS TABLE ("position" bigint, hash bytea, events bigint, taken_at timestamptz)
 LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1

@@ -102,6 +102,26 @@ export async function ask<T>(method: string, path: string, options: Options = {}
   return (text === '' ? undefined : parse(text)) as T;
 }
 
+// Answers in lines, as they come: those of each piece together.
+export async function askLines<T>(path: string, options: Options, take: (lines: T[]) => void): Promise<void> {
+  const response = await fetchApi('GET', path, options);
+  const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = '';
+  for (;;) {
+    let piece;
+    try {
+      piece = await reader.read();
+    } catch (error) {
+      if (options.signal?.aborted) throw error;
+      throw new ApiError({ status: 0, code: 'broken_off', message: 'the answer broke off' }, null);
+    }
+    if (piece.done) return;
+    const lines = (rest + piece.value).split('\n');
+    rest = lines.pop()!;
+    if (lines.length > 0) take(lines.map((line) => parse(line) as T));
+  }
+}
+
 export interface Session {
   organization: string;
   member: string;

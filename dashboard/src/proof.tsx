@@ -1,14 +1,17 @@
 // That nothing was changed, and what was taken out on purpose.
 import { useRef, useState } from 'preact/hooks';
 import { announce } from './announce';
-import { ApiError, ask, organizationPath, type Session } from './api';
+import { ApiError, ask, askLines, organizationPath, type Session } from './api';
 import { count, plural } from './format';
 import { useLoad } from './load';
 import { Answer, Empty, Failure, Heading, Scroll, Snippet, Text, Time, useNow } from './ui';
 
 interface Checkpoint { position: number; hash: string; events: number; takenAt: string }
 interface Finding { position: number | null; problem: string }
-interface Verified { valid: boolean; problems: Finding[]; position: number; events: number; hash: string; verifiedAt: string }
+interface Progress { checking: 'chain' | 'completeness'; done: number; of: number }
+interface Verdict { valid: boolean; position: number; events: number; hash: string; verifiedAt: string }
+interface Verified extends Verdict { problems: Finding[]; found: number }
+const mostShown = 1000;
 
 export function ProofView({ session }: { session: Session }) {
   return (
@@ -23,7 +26,7 @@ export function ProofView({ session }: { session: Session }) {
   );
 }
 
-type State = { is: 'idle' } | { is: 'running'; since: number } | { is: 'done'; result: Verified } | { is: 'cancelled' } | { is: 'failed'; error: ApiError };
+type State = { is: 'idle' } | { is: 'running'; since: number; progress: Progress | null; found: number } | { is: 'done'; result: Verified } | { is: 'cancelled' } | { is: 'failed'; error: ApiError };
 
 function Verification({ session }: { session: Session }) {
   const [state, setState] = useState<State>({ is: 'idle' });
@@ -31,11 +34,25 @@ function Verification({ session }: { session: Session }) {
   const verify = async () => {
     const stop = new AbortController();
     abort.current = stop;
-    setState({ is: 'running', since: Date.now() });
+    const since = Date.now();
+    let progress: Progress | null = null;
+    let verdict: Verdict | null = null;
+    let found = 0;
+    const problems: Finding[] = [];
+    setState({ is: 'running', since, progress, found });
     try {
-      const result = await ask<Verified>('GET', organizationPath(session, 'activity/verify'), { signal: stop.signal });
+      await askLines<Progress | Finding | Verdict>(organizationPath(session, 'activity/verify'), { query: { progress: 'true' }, signal: stop.signal }, (lines) => {
+        for (const line of lines) {
+          if ('checking' in line) progress = line;
+          else if ('valid' in line) verdict = line;
+          else if (found++ < mostShown) problems.push(line);
+        }
+        setState({ is: 'running', since, progress, found });
+      });
+      if (verdict === null) throw new ApiError({ status: 0, code: 'broken_off', message: 'the verification broke off' }, null);
+      const result: Verified = { ...verdict as Verdict, problems, found };
       setState({ is: 'done', result });
-      announce(result.valid ? 'Verified, nothing was changed' : `${plural(result.problems.length, 'problem')} found`);
+      announce(result.valid ? 'Verified, nothing was changed' : `${plural(result.found, 'problem')} found`);
     } catch (error) {
       if (stop.signal.aborted) setState({ is: 'cancelled' });
       else setState({ is: 'failed', error: error as ApiError });
@@ -46,18 +63,23 @@ function Verification({ session }: { session: Session }) {
     <section aria-labelledby="verify">
       <h2 id="verify">Verify</h2>
       {state.is === 'running' ? (
-        <p><progress aria-label="Verification" /> <span class="number">{Math.max(0, Math.floor((now - state.since) / 1000))} s</span>{' '}
-          <button type="button" onClick={() => abort.current?.abort()}>Cancel</button></p>
+        <>
+          <p><progress aria-label="Verification" max={state.progress?.of || undefined} value={state.progress?.done} />{' '}
+            <button type="button" onClick={() => abort.current?.abort()}>Cancel</button></p>
+          <p class="quiet">{state.progress === null ? 'Starting' : <>
+            {state.progress.checking === 'chain' ? 'Each event against the chain' : 'Whether events were slipped in'}: <span class="number">{count(state.progress.done)} of {count(state.progress.of)}</span></>}
+            , <span class="number">{Math.max(0, Math.floor((now - state.since) / 1000))} s</span>{state.found > 0 && <>, <strong>{plural(state.found, 'problem')}</strong></>}</p>
+        </>
       ) : <p><button type="button" class="primary" onClick={verify}>Verify the chain</button></p>}
       {state.is === 'cancelled' && <p class="state">Cancelled.</p>}
       {state.is === 'failed' && <Failure error={state.error} retry={verify} />}
       {state.is === 'done' && (state.result.valid ?
         <p class="state good">All {plural(state.result.events, 'event')} up to position {count(state.result.position)} verified: nothing was changed, removed, inserted or reordered.</p> : (
           <div class="state error" role="alert">
-            <p><strong>{plural(state.result.problems.length, 'problem')}.</strong> Compare with a checkpoint that you kept, and with a backup of that time.</p>
+            <p><strong>{plural(state.result.found, 'problem')}.</strong>{state.result.found > mostShown && ` The first ${count(mostShown)} are shown.`} Compare with a checkpoint that you kept, and with a backup of that time.</p>
             <Scroll label="Problems"><table>
               <thead><tr><th scope="col" class="number">Position</th><th scope="col">Problem</th></tr></thead>
-              <tbody>{state.result.problems.slice(0, 1000).map((one, at) => <tr key={at}><th scope="row" class="number">{one.position ?? '–'}</th><td><Text>{one.problem}</Text></td></tr>)}</tbody>
+              <tbody>{state.result.problems.map((one, at) => <tr key={at}><th scope="row" class="number">{one.position ?? '–'}</th><td><Text>{one.problem}</Text></td></tr>)}</tbody>
             </table></Scroll>
           </div>
         ))}

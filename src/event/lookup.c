@@ -48,6 +48,13 @@ typedef struct Part
 /* Entries that are passed over before the index is descended into again. */
 #define PASS_MOST 16
 
+/* Of all events of an organization. */
+typedef struct Walk
+{
+	int			part;
+	IndexScanDesc scan;			/* in it; NULL: not begun */
+} Walk;
+
 struct ActLookup
 {
 	MemoryContext context;
@@ -55,10 +62,12 @@ struct ActLookup
 	int			nparts;
 	Part	   *parts;			/* the default comes last, if there is one */
 	bool		has_default;
+	Walk		walk;
 };
 
 static TimestampTz bound_time(PartitionBoundInfo bounds, int i);
 static void open_part(ActLookup *lookup, Part *part);
+static void begin_walk(ActLookup *lookup, Part *part, int32 organization);
 static bool probe(ActLookup *lookup, Part *part, int32 organization,
 				  const pg_uuid_t *id);
 static bool pass(Part *part, const pg_uuid_t *id, bool *found);
@@ -103,6 +112,8 @@ act_lookup_open(Snapshot snapshot)
 void
 act_lookup_close(ActLookup *lookup)
 {
+	if (lookup->walk.scan != NULL)
+		index_endscan(lookup->walk.scan);
 	for (int i = 0; i < lookup->nparts; i++)
 	{
 		Part	   *part = &lookup->parts[i];
@@ -147,32 +158,47 @@ act_lookup_event(ActLookup *lookup, int32 organization, const pg_uuid_t *id)
 	return NULL;
 }
 
-void
-act_lookup_all(ActLookup *lookup, int32 organization, ActVisit visit,
-			   void *argument)
+bool
+act_lookup_walk(ActLookup *lookup, int32 organization, int most, ActVisit visit,
+				void *argument)
 {
+	Walk	   *walk = &lookup->walk;
+
+	for (; walk->part < lookup->nparts; walk->part++)
+	{
+		Part	   *part = &lookup->parts[walk->part];
+
+		open_part(lookup, part);
+		part->running = false;	/* the slot is ours now */
+		if (walk->scan == NULL)
+			begin_walk(lookup, part, organization);
+		while (most > 0 && index_getnext_slot(walk->scan, ForwardScanDirection, part->slot))
+		{
+			CHECK_FOR_INTERRUPTS();
+			visit(part->slot, argument);
+			most--;
+		}
+		if (most == 0)
+			return true;
+		index_endscan(walk->scan);
+		walk->scan = NULL;
+	}
+	walk->part = 0;
+	return false;
+}
+
+static void
+begin_walk(ActLookup *lookup, Part *part, int32 organization)
+{
+	MemoryContext old = MemoryContextSwitchTo(lookup->context);
 	ScanKeyData key;
 
 	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT4EQ,
 				Int32GetDatum(organization));
-	for (int i = 0; i < lookup->nparts; i++)
-	{
-		Part	   *part = &lookup->parts[i];
-
-		IndexScanDesc scan;
-
-		open_part(lookup, part);
-		part->running = false;	/* the slot is ours now */
-		scan = act_compat_index_beginscan(part->rel, part->index,
-										  lookup->snapshot, 1);
-		index_rescan(scan, &key, 1, NULL, 0);
-		while (index_getnext_slot(scan, ForwardScanDirection, part->slot))
-		{
-			CHECK_FOR_INTERRUPTS();
-			visit(part->slot, argument);
-		}
-		index_endscan(scan);
-	}
+	lookup->walk.scan = act_compat_index_beginscan(part->rel, part->index,
+												   lookup->snapshot, 1);
+	index_rescan(lookup->walk.scan, &key, 1, NULL, 0);
+	MemoryContextSwitchTo(old);
 }
 
 static TimestampTz

@@ -21,10 +21,11 @@ extern TupleTableSlot *act_lookup_event(ActLookup *lookup, int32 organization,
 
 /*
  * All events of an organization in the order of partitions and, within these,
- * of ids: calls visit with each row.
+ * of ids: calls visit with the next rows, with so many at most.  False when there
+ * are no more; the call after that begins anew.
  */
 typedef void (*ActVisit) (TupleTableSlot *row, void *argument);
-extern void act_lookup_all(ActLookup *lookup, int32 organization,
-						   ActVisit visit, void *argument);
+extern bool act_lookup_walk(ActLookup *lookup, int32 organization, int most,
+							ActVisit visit, void *argument);
 
 #endif

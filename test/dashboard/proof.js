@@ -1,7 +1,31 @@
 // Verifying, from the page: a clean chain, a broken one, holds and redactions.
 'use strict';
 
-module.exports = async ({ ok, is, visit, sql, view, settle, until }) => {
+const net = require('node:net');
+
+// What is between a page and the gateway: passes on so many bytes at a time.
+async function slowLine(port) {
+  const line = { bytes: Infinity };
+  const server = net.createServer((client) => {
+    const gateway = net.connect(port, '127.0.0.1');
+    const end = () => { client.destroy(); gateway.destroy(); };
+    client.on('error', end).on('close', end).pipe(gateway);
+    gateway.on('error', end).on('close', end).on('data', async (data) => {
+      gateway.pause();
+      while (data.length > 0) {
+        const piece = data.subarray(0, Math.min(line.bytes, data.length));
+        data = data.subarray(piece.length);
+        client.write(piece);
+        if (data.length > 0) await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+      gateway.resume();
+    });
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return Object.assign(line, { url: `http://127.0.0.1:${server.address().port}`, close: () => server.close() });
+}
+
+module.exports = async ({ ok, is, gateway, visit, sql, view, settle, until }) => {
   sql(`BEGIN; SELECT activity.set_actor('quentin', name => 'Quentin');
     SELECT count(activity.record('quiet', 'auth.signin')) FROM generate_series(1, 20); COMMIT; SELECT activity.publish()`);
   const page = await visit.as('quiet', 'quentin');
@@ -33,13 +57,37 @@ module.exports = async ({ ok, is, visit, sql, view, settle, until }) => {
   ok(await page.getByRole('group', { name: 'Problems' }).locator('tbody tr').count() >= 1, 'a change is found, and where');
   await visit.picture('broken');
 
-  // A long one is cancelled.
-  await page.route('**/activity/verify', async (route) => { await new Promise((resolve) => setTimeout(resolve, 3000)); await route.continue().catch(() => {}); });
-  await page.getByRole('button', { name: 'Verify the chain' }).click();
-  await page.getByRole('progressbar', { name: 'Verification' }).waitFor();
-  await page.getByRole('button', { name: 'Cancel' }).click();
-  await page.getByText('Cancelled').waitFor();
+  // A long one, on a slow line, shows how far it is, and can be cancelled.
+  sql(`INSERT INTO organizations VALUES ('long', 'Long'); INSERT INTO memberships VALUES ('long', 'quentin', 'Quentin', 'owner');
+    SELECT activity.set_tier('long', 'enterprise');
+    SELECT count(activity.record('long', 'credit.charge', '{"kind": "credit", "amount": 1}')) FROM generate_series(1, 60000)`);
+  await until('all is published', () => sql('SELECT activity.publish(); SELECT backlog FROM activity.health').endsWith('0'));
+  const long = await visit.as('long', 'quentin');
+  await view(long, 'Proof');
+  const slow = await slowLine(new URL(gateway.url).port);
+  visit.gateway = { url: slow.url };
+  await long.goto(`${slow.url}/#/proof`);
+  await long.getByRole('button', { name: 'Verify the chain' }).waitFor();
+  slow.bytes = 100;
+  await long.getByRole('button', { name: 'Verify the chain' }).click();
+  const bar = long.getByRole('progressbar', { name: 'Verification' });
+  const values = new Set();
+  await until('the bar moves', async () => {
+    const value = await bar.getAttribute('value');
+    if (Number(value) > 0 && Number(value) <= Number(await bar.getAttribute('max'))) values.add(value);
+    return values.size >= 2;
+  });
+  ok(/of 60,00\d/.test(await long.getByRole('region', { name: 'Verify' }).innerText()), 'a long one says how far it is');
+  await visit.picture('verifying');
+  await long.getByRole('button', { name: 'Cancel' }).click();
+  await long.getByText('Cancelled').waitFor();
   ok(true, 'and can be cancelled while it runs');
+  slow.bytes = Infinity;
+  await long.getByRole('button', { name: 'Verify the chain' }).click();
+  await long.getByText(/All 60,00\d events .* verified/).waitFor();
+  ok(true, 'and run again');
+  visit.gateway = gateway;
+  slow.close();
 
   const member = await visit.as('acme', 'bob');
   await view(member, 'Proof');

@@ -56,7 +56,6 @@ module.exports = async ({ ok, is, gateway, visit, link, sql, until, patience }) 
 
   // So does the tier.
   const quentin = await visit.as('quiet', 'quentin');
-  await quentin.getByText('Nothing has happened yet').waitFor({ timeout: 1 }).catch(() => {});
   sql("SELECT activity.set_tier('quiet', 'free')");
   await quentin.reload();
   await quentin.getByText('Not part of this plan').first().waitFor();

@@ -210,9 +210,9 @@ SELECT is(told('GET', '/organizations/acme/activity/export', :'reader'), '403 mi
 SELECT results_eq(format($$SELECT q, status FROM (VALUES ('format=pdf'), ('columns=no'), ('format=json&columns=event_id'), ('eventType=no.such'), ('upTo=x'), ('upTo=1.99999'), ('limit=1')) v (q), LATERAL export_of(%L, q)$$, :'ann'),
 	$$VALUES ('format=pdf', 400), ('columns=no', 400), ('format=json&columns=event_id', 400), ('eventType=no.such', 400), ('upTo=x', 400), ('upTo=1.99999', 409), ('limit=1', 400)$$, 'what is wrong is told at once');
 SELECT results_eq(format($$SELECT body, headers->>'x-activity-stream', headers->>'content-type' FROM export_of(%L, 'format=ndjson', true)$$, :'ann'), $$VALUES ('', 'export', 'application/x-ndjson')$$, 'the gateway gets the head');
-SELECT results_eq(format($$SELECT activity.serve_export('/api/v1/organizations/acme/activity/export', 'format=ndjson&to=2026-02-01', '{"authorization": "Bearer %s"}')$$, :'ann'),
+SELECT results_eq(format($$SELECT activity.serve_lines('/api/v1/organizations/acme/activity/export', 'format=ndjson&to=2026-02-01', '{"authorization": "Bearer %s"}')$$, :'ann'),
 	$$SELECT activity.export('acme', 'ndjson', until => '2026-02-01Z')$$, 'and then the lines');
-SELECT throws_ok(format($$SELECT activity.serve_export('/api/v1/organizations/other/activity/export', '', '{"authorization": "Bearer %s"}')$$, :'ann'), 'ACH00', NULL, 'its own');
+SELECT throws_ok(format($$SELECT activity.serve_lines('/api/v1/organizations/other/activity/export', '', '{"authorization": "Bearer %s"}')$$, :'ann'), 'ACH00', NULL, 'its own');
 SELECT is((SELECT body FROM activity.http('HEAD', '/api/v1/organizations/acme/activity/export', '', jsonb_build_object('authorization', 'Bearer ' || :'ann'), '')), '', 'HEAD exports nothing');
 
 -- Sessions

@@ -20,7 +20,7 @@ SELECT activity.publish() \g /dev/null
 -- The functions of schema activity that the right opens: these, and no relation.
 SELECT set_eq($$SELECT p.proname::text FROM pg_proc p WHERE p.pronamespace = 'activity'::regnamespace
 		AND has_function_privilege('regress_gateway', p.oid, 'execute')$$,
-	'{serve_authenticate,serve_filter,serve_replay,serve_check,publish,claim_deliveries,report_delivery,retry_after,http,serve_export}'::text[],
+	'{serve_authenticate,serve_filter,serve_replay,serve_check,publish,claim_deliveries,report_delivery,retry_after,http,serve_lines}'::text[],
 	'the right opens these functions');
 SELECT is_empty($$SELECT c.relname FROM pg_class c
 	WHERE c.relnamespace IN ('activity'::regnamespace, '_activity'::regnamespace) AND c.relkind IN ('r', 'v', 'p')

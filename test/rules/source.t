@@ -94,7 +94,7 @@ is_clean('no function is longer than 60 lines',
 is_clean('nothing is left open in the source',
 	lines_with(qr/TODO|FIXME|XXX/, @source));
 is_clean('no test sleeps',
-	lines_with(qr/pg_sleep|\bsleep[ (]/, glob('test/{sql,specs,pgtap,t}/*')));
+	lines_with(qr/pg_sleep|(?<!asyncio\.)\bsleep[ (]|waitForTimeout/, grep { -f } glob('test/{sql,specs,pgtap,t,gateway,dashboard,http,http-clients,failures,isolation}/*')));
 
 # The lists of columns are those of the tables, in their order.
 my $script = join '', map { slurp($_) } glob 'sql/*.sql';
@@ -124,6 +124,9 @@ is_clean('the install script is ASCII', lines_with(qr/[^\x00-\x7f]/, glob('sql/*
 # What holds on one machine only stays there.
 my @all = grep { -f && -T } split /\n/,
   `find . -name node_modules -prune -o -type f -not -path './.git/*' -print`;
+my %told;
+is_clean('no change is told twice', grep { $told{ substr $_, 0, 50 }++ } grep { /^\* / } split /\n/, slurp('CHANGELOG.md'));
+
 is_clean('no path of one machine is in the tree',
 	lines_with(qr{(?:^|[^\w.\$\}*])/(?:home|root|work)/[a-z.]}, @all));
 is_clean('no address of a registry is in the tree',

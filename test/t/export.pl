@@ -76,7 +76,8 @@ $label = $name->();
 like(as_reader('BEGIN; ' . export_of($label) . " LIMIT 5; PREPARE TRANSACTION 'x'; COMMIT;"), qr/cannot PREPARE a transaction that has exported/, 'it can not be prepared');
 is(exports($label), 'true false ann', 'and is recorded');
 $label = $name->();
-as_reader('BEGIN; DECLARE c CURSOR FOR ' . export_of($label) . ", pg_sleep(0.01); FETCH 3 c; SET LOCAL statement_timeout = '200ms'; FETCH ALL c; ROLLBACK;");
+as_reader('BEGIN; DECLARE c CURSOR FOR SELECT export FROM (' . export_of($label) . ") much WHERE length(repeat(export, 20000)) > 0;
+	FETCH 3 c; SET LOCAL statement_timeout = '200ms'; FETCH ALL c; ROLLBACK;");
 is(exports($label), 'true false ann', 'cancelled by its time-out');
 # Its reader goes away, or is sent away, in its midst.
 foreach my $case ([ 'cancelled', 'pg_cancel_backend' ], [ 'terminated', 'pg_terminate_backend' ])

@@ -98,5 +98,43 @@ while (sysread $socket, my $piece, 65536) { $rest .= $piece }
 my ($body, $whole) = unchunk($rest =~ s/.*?\r\n\r\n//sr);
 ok(!$whole, 'an answer that broke off has no end');
 is($gateway->get("$path?to=$until", @token)->{status}, 200, 'the next one works');
+
+# A verification in lines says how far it is, and ends when nobody listens.
+my $verify = $path =~ s/export$/verify/r;
+my $answer = $gateway->get("$verify?progress=true", @token);
+is($answer->{status}, 200, 'a verification in lines');
+($body, $whole) = unchunk($answer->{body});
+ok($whole, 'whole');
+my @lines = map { decode_json($_) } split /\n/, $body;
+my $verdict = pop @lines;
+my ($head, $count) = split /\|/, sql(q{SELECT position, events FROM activity.checkpoint('org')});
+is_deeply([ @$verdict{qw(position events)} ], [ $head, $count ], 'its last line is of the newest event');
+ok($verdict->{valid}, 'and says that nothing was changed');
+my @done = map { $_->{done} } grep { $_->{checking} eq 'chain' } @lines;
+is(join(' ', @done), join(' ', sort { $a <=> $b } @done), 'what is done grows');
+cmp_ok(scalar(@done), '>=', 2, 'step by step');
+is_deeply([ map { $_->{done} } grep { $_->{checking} eq 'completeness' && $_->{done} < $count } @lines ], [ 0, @done ], 'and again for what was slipped in');
+is_deeply([ grep { $_ != $count } map { $_->{of} } @lines ], [], 'of as many as there are');
+my $plain = decode_json($gateway->get($verify, @token)->{body});
+is_deeply([ @$plain{qw(valid position events hash problems)} ], [ @$verdict{qw(valid position events hash)}, [] ], 'without progress it is one answer');
+is($gateway->get("$verify?progress=maybe", @token)->{status}, 400, 'or none');
+is($gateway->get("$verify?progress=true")->{status}, 401, 'nor is it for strangers');
+
+# Its reader is gone before the first line: the database does not do the rest.
+$node->append_conf('postgresql.conf', "log_statement = 'all'");
+$node->reload;
+my $lock = $node->background_psql('postgres');
+$lock->query_safe('BEGIN; LOCK TABLE _activity.event IN ACCESS EXCLUSIVE MODE');
+my $log = -s $node->logfile;
+$socket = $gateway->connect;
+syswrite $socket, "GET $verify?progress=true HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer $token\r\n\r\n";
+poll_until('it waits', sub { sql(q{SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'FETCH%' AND wait_event_type = 'Lock'}) == 1 });
+close $socket;
+$lock->query_safe('COMMIT');
+$lock->quit;
+poll_until('it is over', sub { sql(q{SELECT count(*) FROM pg_stat_activity WHERE usename = 'gateway' AND query ~ '^(FETCH|CLOSE)'}) == 0 });
+my $said = slurp_file($node->logfile, $log);
+like($said, qr/CLOSE lines/, 'a verification that nobody reads is ended');
+cmp_ok(scalar(() = $said =~ /FETCH \d+ lines/g), '<', scalar(@lines), 'long before its end');
 $gateway->stop;
 done_testing();
