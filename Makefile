@@ -26,6 +26,7 @@ OBJS = \
 	src/base/own_table.o \
 	src/base/own_table_guard.o \
 	src/base/value.o \
+	src/base/version.o \
 	src/wake/wake.o \
 	src/event/append_only.o \
 	src/event/aside.o \
@@ -134,8 +135,11 @@ OBJS = \
 	src/worker/loop.o \
 	src/worker/upkeep.o
 
-DATA_built = $(EXTENSION)--$(EXTVERSION).sql
-EXTRA_CLEAN = $(EXTENSION)--*.sql src/*/*_data.h tmp_check
+# What was released, and so can be upgraded.
+RELEASES := $(shell sed '1d; s/[[:space:]].*//' $(HERE)sql/releases.tsv)
+
+DATA_built = $(EXTENSION)--$(EXTVERSION).sql $(RELEASES:%=$(EXTENSION)--%--$(EXTVERSION).sql)
+EXTRA_CLEAN = $(EXTENSION)--*.sql src/*/*_data.h tmp_check META.json
 
 # Only what is marked leaves the library; before PostgreSQL 16 the mark is empty.
 PG_CFLAGS = -fvisibility=hidden \
@@ -224,6 +228,17 @@ endif
 $(EXTENSION)--$(EXTVERSION).sql: $(SQL_PARTS:%=$(srcdir)/sql/%.sql) $(srcdir)/Makefile
 	cat $(SQL_PARTS:%=$(srcdir)/sql/%.sql) >$@
 
+# What leads from each release to here: the difference, and what was written by hand.
+$(RELEASES:%=$(EXTENSION)--%--$(EXTVERSION).sql): $(EXTENSION)--%--$(EXTVERSION).sql: \
+		$(SQL_PARTS:%=$(srcdir)/sql/%.sql) $(wildcard $(srcdir)/sql/upgrade/*.sql) $(srcdir)/sql/releases.tsv \
+		$(srcdir)/sql/released/% $(srcdir)/scripts/upgrade-script $(srcdir)/Makefile
+	$(srcdir)/scripts/upgrade-script $* $(SQL_PARTS:%=$(srcdir)/sql/%.sql) >$@.new
+	mv $@.new $@
+
+# The description for PGXN, with the version that activity.control alone has.
+META.json: $(srcdir)/META.json.in $(srcdir)/$(EXTENSION).control
+	sed 's/@VERSION@/$(EXTVERSION)/' $(srcdir)/META.json.in >$@
+
 $(OBJS): $(wildcard $(srcdir)/src/*.h $(srcdir)/src/*/*.h) $(srcdir)/Makefile
 
 # What applications record, and what the extension records of itself; codes are
@@ -235,6 +250,14 @@ src/taxonomy/taxonomy_data.h: $(TAXONOMY) $(srcdir)/scripts/taxonomy-header
 	LC_ALL=C $(srcdir)/scripts/taxonomy-header $(TAXONOMY) >$@.new
 	mv $@.new $@
 src/taxonomy/taxonomy.o src/taxonomy/taxonomy.bc: src/taxonomy/taxonomy_data.h
+
+# The version, and those before it whose catalog the library works with.
+src/base/version_data.h: $(srcdir)/$(EXTENSION).control $(srcdir)/sql/releases.tsv
+	{ echo '#define ACT_VERSION "$(EXTVERSION)"'; \
+	  awk -F '\t' 'BEGIN { printf "#define ACT_KNOWN_VERSIONS ACT_VERSION" } \
+		$$3 == "known" { printf ", \"%s\"", $$1 } END { print "" }' $(srcdir)/sql/releases.tsv; } >$@.new
+	mv $@.new $@
+src/base/version.o src/base/version.bc: src/base/version_data.h
 
 # The presets of activity.track() as a C string.
 src/track/preset_data.h: $(srcdir)/data/presets.json

@@ -251,90 +251,104 @@ $$;
 COMMENT ON FUNCTION _activity.grant_operators(regrole, text) IS
 	'grants EXECUTE on what the operators and casts of a type run';
 
--- Nothing is granted to PUBLIC.
-DO $$
-DECLARE
-	f regprocedure;
-	t regtype;
-BEGIN
-	FOR f IN
-		SELECT p.oid::regprocedure FROM pg_catalog.pg_proc p
-		WHERE p.pronamespace IN ('activity'::regnamespace, '_activity'::regnamespace)
-	LOOP
-		EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', f);
-	END LOOP;
-	FOR t IN
-		SELECT y.oid::regtype FROM pg_catalog.pg_type y
-		WHERE y.typnamespace = 'activity'::regnamespace
-		  AND (y.typtype IN ('e', 'b') AND y.typelem = 0
-			   OR y.typtype = 'c' AND EXISTS (
-				   SELECT FROM pg_catalog.pg_class c
-				   WHERE c.oid = y.typrelid AND c.relkind = 'c'))
-	LOOP
-		EXECUTE pg_catalog.format('REVOKE ALL ON TYPE %s FROM PUBLIC', t);
-	END LOOP;
-END
-$$;
-
--- The role that runs CREATE EXTENSION owns the private tables, so that it can
--- dump and restore them, and has every right. Not the schema: who owns it may
--- rename it and make another, and allow() would find his functions there. Views
--- stay a superuser's: whoever reads one runs the functions in it. What else the
--- owner of a table can make others run, planted.c refuses.
-DO $$
-DECLARE
-	r record;
-BEGIN
-	FOR r IN
-		SELECT c.oid::regclass AS name, c.relkind
-		FROM pg_catalog.pg_class c
-		WHERE c.relnamespace = '_activity'::regnamespace
-		  AND c.relkind IN ('r', 'p', 'S')
-	LOOP
-		EXECUTE pg_catalog.format('ALTER %s %s OWNER TO @extowner@',
-			CASE r.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END,
-			r.name);
-	END LOOP;
-END
-$$;
-GRANT USAGE, CREATE ON SCHEMA _activity TO @extowner@;
-GRANT SELECT ON _activity.retention_of, _activity.wanted_index, _activity.missing_index TO @extowner@;
-
+-- What follows runs in every update, too, and then touches new objects alone, which
+-- are those without initial privileges: a GRANT that a script repeats on an older
+-- object would make all that is granted there, to whomever, initial, and so be
+-- missing from every dump.
+--
+-- Nothing is granted to PUBLIC. The role that runs CREATE EXTENSION owns the private
+-- tables, so that it can dump and restore them, and has every right. Not the schema:
+-- who owns it may rename it and make another, and allow() would find his functions
+-- there. Views stay a superuser's: whoever reads one runs the functions in it. What
+-- else the owner of a table can make others run, own_table_guard.c refuses.
+--
 -- What runs with its owner's rights and touches those tables gets the same owner:
 -- in a trusted extension functions belong to a superuser, and a trigger that
 -- the tables' owner made must not run as one. allow() touches no table.
-DO $$
-DECLARE
-	f regprocedure;
-BEGIN
-	FOR f IN
-		SELECT p.oid::regprocedure FROM pg_catalog.pg_proc p
-		WHERE p.pronamespace IN ('activity'::regnamespace, '_activity'::regnamespace)
-		  AND p.prosecdef AND p.oid <> 'activity.allow'::regproc
-	LOOP
-		EXECUTE pg_catalog.format('ALTER FUNCTION %s OWNER TO @extowner@', f);
-	END LOOP;
-END
-$$;
-SELECT activity.allow('@extowner@'::pg_catalog.regrole, 'administer');
-
+--
 -- When it restores a dump, that role repeats the grants that allow() made. The
 -- functions stay a superuser's, as in any trusted extension: who owns a C
 -- function may have it called with nulls that it was never written for.
-GRANT USAGE ON SCHEMA activity TO @extowner@ WITH GRANT OPTION;
-GRANT EXECUTE ON ALL ROUTINES IN SCHEMA activity, _activity TO @extowner@ WITH GRANT OPTION;
-GRANT SELECT, UPDATE ON ALL TABLES IN SCHEMA activity TO @extowner@ WITH GRANT OPTION;
 DO $$
 DECLARE
-	t regtype;
+	owner  regrole;
+	modest boolean; -- the owner is no superuser
+	item   record;
 BEGIN
-	FOR t IN
-		SELECT y.oid::regtype FROM pg_catalog.pg_type y
+	SELECT x.extowner, NOT r.rolsuper INTO STRICT owner, modest
+	FROM pg_catalog.pg_extension x
+	JOIN pg_catalog.pg_roles r ON r.oid = x.extowner
+	WHERE x.extname = 'activity';
+
+	FOR item IN
+		SELECT p.oid::regprocedure AS name, p.proowner, i.objoid IS NULL AS is_new,
+			p.prosecdef AND p.oid <> 'activity.allow'::regproc AS touches_tables
+		FROM pg_catalog.pg_proc p
+		LEFT JOIN pg_catalog.pg_init_privs i
+			ON i.objoid = p.oid AND i.classoid = 'pg_proc'::regclass AND i.objsubid = 0
+		WHERE p.pronamespace IN ('activity'::regnamespace, '_activity'::regnamespace)
+	LOOP
+		IF item.is_new THEN
+			EXECUTE pg_catalog.format('REVOKE ALL ON ROUTINE %s FROM PUBLIC', item.name);
+		END IF;
+		IF item.touches_tables AND item.proowner <> owner THEN
+			EXECUTE pg_catalog.format('ALTER ROUTINE %s OWNER TO %s', item.name, owner);
+		ELSIF NOT item.touches_tables AND modest AND item.proowner = owner THEN
+			EXECUTE pg_catalog.format('ALTER ROUTINE %s OWNER TO CURRENT_USER', item.name);
+		END IF;
+		IF item.is_new THEN
+			EXECUTE pg_catalog.format('GRANT EXECUTE ON ROUTINE %s TO %s WITH GRANT OPTION',
+				item.name, owner);
+		END IF;
+	END LOOP;
+
+	FOR item IN
+		SELECT y.oid::regtype AS name
+		FROM pg_catalog.pg_type y
 		LEFT JOIN pg_catalog.pg_class c ON c.oid = y.typrelid
 		WHERE y.typnamespace = 'activity'::regnamespace
 		  AND y.typcategory <> 'A' AND coalesce(c.relkind, 'c') = 'c'
+		  AND NOT EXISTS (SELECT FROM pg_catalog.pg_init_privs i
+			WHERE i.objoid = y.oid AND i.classoid = 'pg_type'::regclass)
 	LOOP
-		EXECUTE pg_catalog.format('GRANT USAGE ON TYPE %s TO @extowner@ WITH GRANT OPTION', t);
+		EXECUTE pg_catalog.format('REVOKE ALL ON TYPE %s FROM PUBLIC', item.name);
+		EXECUTE pg_catalog.format('GRANT USAGE ON TYPE %s TO %s WITH GRANT OPTION', item.name, owner);
+	END LOOP;
+
+	FOR item IN
+		SELECT c.oid::regclass AS name, CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END AS kind
+		FROM pg_catalog.pg_class c
+		WHERE c.relnamespace = '_activity'::regnamespace
+		  AND c.relkind IN ('r', 'p', 'S') AND c.relowner <> owner
+	LOOP
+		EXECUTE pg_catalog.format('ALTER %s %s OWNER TO %s', item.kind, item.name, owner);
+	END LOOP;
+
+	FOR item IN
+		SELECT c.oid::regclass AS name,
+			CASE c.relnamespace WHEN 'activity'::regnamespace
+				THEN 'GRANT SELECT, UPDATE ON %s TO %s WITH GRANT OPTION'
+				ELSE 'GRANT SELECT ON %s TO %s' END AS statement
+		FROM pg_catalog.pg_class c
+		WHERE (c.relnamespace = 'activity'::regnamespace AND c.relkind = 'v'
+			OR c.oid IN ('_activity.retention_of'::regclass, '_activity.wanted_index'::regclass,
+				'_activity.missing_index'::regclass))
+		  AND NOT EXISTS (SELECT FROM pg_catalog.pg_init_privs i
+			WHERE i.objoid = c.oid AND i.classoid = 'pg_class'::regclass AND i.objsubid = 0)
+	LOOP
+		EXECUTE pg_catalog.format(item.statement, item.name, owner);
+	END LOOP;
+
+	FOR item IN
+		SELECT n.nspname AS name,
+			CASE n.nspname WHEN 'activity' THEN 'GRANT USAGE ON SCHEMA %s TO %s WITH GRANT OPTION'
+				ELSE 'GRANT USAGE, CREATE ON SCHEMA %s TO %s' END AS statement
+		FROM pg_catalog.pg_namespace n
+		WHERE n.nspname IN ('activity', '_activity')
+		  AND NOT EXISTS (SELECT FROM pg_catalog.pg_init_privs i
+			WHERE i.objoid = n.oid AND i.classoid = 'pg_namespace'::regclass)
+	LOOP
+		EXECUTE pg_catalog.format(item.statement, item.name, owner);
 	END LOOP;
 END
 $$;

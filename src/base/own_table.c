@@ -25,6 +25,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_partitioned_table.h"
 #include "catalog/pg_type.h"
+#include "commands/extension.h"
 #include "executor/executor.h"
 #include "storage/lmgr.h"
 #include "utils/lsyscache.h"
@@ -38,6 +39,7 @@
 #include "base/own_table_guard.h"
 #include "base/columns.h"
 #include "base/own_table.h"
+#include "base/version.h"
 
 /*
  * Tables with their columns, which are
@@ -84,6 +86,9 @@ static Oid	oids[ACT_REL_COUNT];
 /* The relation that was found to be as it should, until it is invalidated. */
 static Oid	checked[ACT_REL_COUNT];
 
+/* The catalog's version was looked at since the last invalidation. */
+static bool version_checked = false;
+
 /* Under debug_discard_caches every look at a catalog invalidates everything. */
 #define CHECKS_MAX 10
 
@@ -123,7 +128,10 @@ forget(Oid relid)
 	for (int i = 0; i < ACT_REL_COUNT; i++)
 	{
 		if (!OidIsValid(relid) || oids[i] == relid)
+		{
 			oids[i] = InvalidOid;
+			version_checked = false;
+		}
 		if (!OidIsValid(relid) || checked[i] == relid)
 			checked[i] = InvalidOid;
 	}
@@ -170,6 +178,9 @@ act_relation_oid(ActRelation which)
 					 errdetail("Relation \"_activity.%s\" does not exist.",
 							   relations[which].name),
 					 errhint("Run CREATE EXTENSION activity CASCADE.")));
+		if (!version_checked)
+			act_version_check();
+		version_checked = !creating_extension;
 		oids[which] = oid;
 	}
 	return oids[which];

@@ -38,7 +38,10 @@ typedef enum ActRelation
 	ACT_REL_COUNT
 } ActRelation;
 
-/* The OID; throws 42P01 where the extension isn't installed. */
+/*
+ * The OID; throws 42P01 where the extension isn't installed, AC050 where it is of a
+ * version that the library doesn't know.
+ */
 extern Oid	act_relation_oid(ActRelation which);
 
 /*

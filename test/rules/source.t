@@ -137,10 +137,11 @@ is_clean('only loop.c knows libuv', grep { !m{gateway/loop\.c} } lines_with(qr/\
 is_clean('only socket.c and tls.c know OpenSSL\'s connections',
 	grep { !m{gateway/(?:socket|tls)\.} } lines_with(qr/\bSSL_(?!pending)\w+\(/, glob 'gateway/*.[ch]'));
 
-# One version everywhere.
-my ($version) = slurp('activity.control') =~ /^default_version = '(.*)'$/m;
-is_deeply([ slurp('META.json') =~ /"version": "([\d.]+)"/g ],
-	[ $version, $version, '1.0.0' ], 'META.json has the version of the control file');
+# One version, in one place.
+my ($version) = slurp('activity.control') =~ /^default_version = '(\d+\.\d+\.\d+)'$/m;
+ok($version, 'the control file has a version');
+is_clean('no other file says it', grep { !m{^\./(?:CHANGELOG\.md|debian/changelog|clients/|sql/rele)} }
+	lines_with(qr/(?<![\w.])\Q$version\E(?![\w.])/, grep { !m{/package-lock\.json$|^\./activity\.control$} } @all));
 
 # The library exports our names and those that PostgreSQL asks for.
 chomp(my $folder = `$ENV{PG_CONFIG} --pkglibdir`);
