@@ -269,7 +269,7 @@ COMMENT ON FUNCTION _activity.grant_operators(regrole, text) IS
 -- When it restores a dump, that role repeats the grants that allow() made. The
 -- functions stay a superuser's, as in any trusted extension: who owns a C
 -- function may have it called with nulls that it was never written for.
-DO $$
+DO $$ -- in every update, too
 DECLARE
 	owner  regrole;
 	modest boolean; -- the owner is no superuser
