@@ -281,11 +281,17 @@ BEGIN
 	WHERE m.consumer = held.consumer AND m.organization = ANY (held.organizations) AND m.lease = held.lease
 	  AND (find_leased.organization IS NULL OR EXISTS (
 		SELECT FROM _activity.organization o WHERE o.key = m.organization AND o.id = find_leased.organization))
-	  AND (find_leased."position" BETWEEN m.position AND m.lease_position
-			AND find_leased.epoch BETWEEN m.epoch AND m.lease_epoch
+	  AND (find_leased."position" = m.position AND find_leased.epoch = m.epoch
+		OR find_leased."position" = m.lease_position AND find_leased.epoch = m.lease_epoch
+		-- Epochs have no order: which one a position is of, the stream knows.
+		OR find_leased."position" > m.position AND find_leased."position" < m.lease_position
+			AND EXISTS (SELECT FROM _activity.stream s JOIN _activity.segment g ON g.number = s.segment
+				WHERE s.organization = m.organization AND s.position = find_leased."position"
+				  AND g.epoch = find_leased.epoch)
 		OR EXISTS (SELECT FROM _activity.consumer_parked p
 			WHERE p.consumer = held.consumer AND p.organization = m.organization
-			  AND p.position = find_leased."position" AND p.lease = held.lease));
+			  AND p.position = find_leased."position" AND p.lease = held.lease
+			  AND split_part(p.cursor, '.', 1)::integer = find_leased.epoch));
 	IF fitting IS NULL THEN
 		RAISE EXCEPTION 'the cursor is of no event of this lease'
 			USING ERRCODE = 'invalid_parameter_value';

@@ -2,7 +2,7 @@
 -- its organization's order; a lease that is over moves nothing.
 \set ON_ERROR_STOP 1
 SET client_min_messages = warning;
-SELECT plan(55);
+SELECT plan(69);
 
 CREATE FUNCTION take(name text, most int DEFAULT 500) RETURNS text LANGUAGE sql VOLATILE
 	RETURN (SELECT string_agg(p.organization || p."position", ' ' ORDER BY n)
@@ -138,6 +138,39 @@ SELECT count(*) FROM activity.maintain() \g /dev/null
 SELECT throws_ok($$SELECT activity.poll('slow')$$, 'AC010', NULL, 'what retention has taken is not passed over in silence');
 SELECT activity.seek('slow', 'earliest') \g /dev/null
 SELECT is(take('slow'), 'old2', 'but when one says so');
+
+-- An epoch is a number by chance: the one before may be the larger, or the smaller
+CREATE FUNCTION cursor_of(its text, n bigint) RETURNS text LANGUAGE sql VOLATILE
+	RETURN (SELECT r.cursor FROM activity.replay(its) r WHERE r."position" = n);
+CREATE FUNCTION of_another_epoch(cursor text) RETURNS text LANGUAGE sql IMMUTABLE
+	RETURN (split_part(cursor, '.', 1)::int # 1) || '.' || split_part(cursor, '.', 2);
+SELECT activity.set_tier(o, 'enterprise') FROM unnest(ARRAY['fork', 'krof']) o \g /dev/null
+SELECT count(activity.record(o, 'order.created', '{"kind":"order","id":1}', '{"amount":1,"currency":"usd"}'))
+FROM unnest(ARRAY['fork', 'krof']) o, generate_series(1, 2) \g /dev/null
+SELECT activity.publish() \g /dev/null
+-- As after a restore: what is published next is of a new segment
+ALTER TABLE _activity.segment DISABLE TRIGGER append_only;
+UPDATE _activity.segment SET timeline = timeline + 1;
+SELECT count(activity.record(o, 'order.created', '{"kind":"order","id":1}', '{"amount":1,"currency":"usd"}'))
+FROM unnest(ARRAY['fork', 'krof']) o, generate_series(1, 2) \g /dev/null
+SELECT activity.publish() \g /dev/null
+SELECT isnt(split_part(cursor_of('fork', 2), '.', 1), split_part(cursor_of('fork', 3), '.', 1), 'a history of two epochs');
+SELECT activity.create_consumer(o, o, start => 'earliest') FROM unnest(ARRAY['fork', 'krof']) o \g /dev/null
+UPDATE _activity.segment SET epoch = v.epoch FROM (VALUES (1, 70), (2, 10)) v (n, epoch)
+WHERE number = (SELECT max(number) FROM _activity.segment) - 2 + v.n;
+SELECT is(take('fork'), 'fork1 fork2 fork3 fork4', 'a batch of both, the larger epoch first');
+SELECT throws_ok(format($$SELECT activity.ack('fork', %L, %L)$$, lease_of('fork'), of_another_epoch(cursor_of('fork', n))),
+	'22023', NULL, 'a cursor of another epoch at ' || n || ' is none of it') FROM generate_series(1, 4) n;
+SELECT lives_ok(format($$SELECT activity.park('fork', %L, %L, 'bad')$$, lease_of('fork'), cursor_of('fork', 3)), 'its own can be parked');
+SELECT lives_ok(format($$SELECT activity.ack('fork', %L, %L)$$, lease_of('fork'), cursor_of('fork', n)), 'and acknowledged, at ' || n)
+FROM generate_series(1, 3) n;
+CALL expire();
+SELECT is(take('fork'), 'fork4', 'and what follows it comes next');
+UPDATE _activity.segment SET epoch = 80 - epoch WHERE epoch IN (10, 70);
+SELECT is(take('krof'), 'krof1 krof2 krof3 krof4', 'the smaller epoch first');
+SELECT throws_ok(format($$SELECT activity.ack('krof', %L, '40.%s')$$, lease_of('krof'), n), '22023', NULL, 'one between the two is none, at ' || n)
+FROM generate_series(2, 3) n;
+ALTER TABLE _activity.segment ENABLE ALWAYS TRIGGER append_only;
 
 SELECT activity.drop_consumer(name) FROM activity.consumers \g /dev/null
 SELECT is((SELECT count(*) FROM _activity.consumer_mark) + (SELECT count(*) FROM _activity.consumer_lease)
