@@ -126,6 +126,7 @@ OBJS = \
 	src/upkeep/ddl_guard.o \
 	src/upkeep/drop_guard.o \
 	src/upkeep/maintain.o \
+	src/upkeep/personal.o \
 	src/upkeep/redact.o \
 	src/upkeep/remake.o \
 	src/upkeep/shape_guard.o \

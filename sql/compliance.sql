@@ -75,12 +75,19 @@ SELECT pg_catalog.pg_extension_config_dump('_activity.personal_field', '');
 
 CREATE FUNCTION _activity.personal_fields() RETURNS text[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN ARRAY['email', 'email_address', 'name', 'full_name', 'first_name', 'last_name',
-	'username', 'phone', 'phone_number', 'address', 'ip', 'ip_address', 'user_agent',
-	'user_id', 'member_id', 'actor_id', 'person_id', 'customer_id', 'customer_email',
-	'invited_by', 'created_by', 'updated_by', 'by', 'to', 'from', 'recipient', 'actor', 'subject'];
+RETURN ARRAY['email', 'emails', 'email_address', 'mail', 'name', 'full_name', 'first_name', 'last_name', 'display_name',
+	'username', 'login', 'phone', 'phone_number', 'address', 'ip', 'ip_address', 'remote_addr', 'user_agent',
+	'user', 'users', 'user_id', 'user_ids', 'member', 'members', 'member_id', 'member_ids', 'actor', 'actor_id',
+	'person', 'person_id', 'customer', 'customer_id', 'customer_email', 'owner', 'owner_id', 'author', 'author_id',
+	'invited_by', 'created_by', 'updated_by', 'deleted_by', 'removed_by', 'approved_by', 'assigned_to', 'assignee',
+	'by', 'to', 'from', 'sender', 'recipient', 'recipients', 'invitee', 'inviter', 'contact', 'subject'];
 COMMENT ON FUNCTION _activity.personal_fields() IS
-	'fields of subject, metadata and context in which a person may stand, for every event type; activity.declare_personal() adds to them';
+	'fields of subject, metadata and context in which a person may stand, at any depth, for every event type; activity.declare_personal() adds to them';
+
+CREATE FUNCTION _activity.names_person(document jsonb, person text, fields text[]) RETURNS boolean
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'act_names_person';
+COMMENT ON FUNCTION _activity.names_person(jsonb, text, text[]) IS
+	'whether a person is a value of one of these fields of a document, or anywhere inside of one; user_id is userId is User-Id';
 
 CREATE FUNCTION _activity.held_by(event _activity.event) RETURNS uuid
 LANGUAGE sql STABLE PARALLEL SAFE
@@ -297,7 +304,7 @@ LANGUAGE sql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	WITH declared AS (
-		SELECT d.event_type::activity.event_type AS type, array_agg(d.field) AS fields
+		SELECT d.event_type::activity.event_type AS type, _activity.personal_fields() || array_agg(d.field) AS fields
 		FROM _activity.personal_field d GROUP BY 1)
 	SELECT array_agg(DISTINCT found.id) FROM (
 		SELECT e.id FROM _activity.event e
@@ -317,11 +324,12 @@ AS $$
 		-- Fields have no index: every event of the organization is looked at.
 		SELECT e.id FROM _activity.event e
 		LEFT JOIN declared ON declared.type = e.type::activity.event_type
+		CROSS JOIN LATERAL (SELECT coalesce(declared.fields, _activity.personal_fields()) AS fields) its
 		WHERE e.organization = events_naming.key AND e.commitment IS NULL
 		  AND (events_naming.person IN (e.actor_name, e.on_behalf_of->>'name')
-			OR EXISTS (
-				SELECT FROM unnest(_activity.personal_fields() || declared.fields) field
-				WHERE events_naming.person IN (e.subject->>field, e.metadata->>field, e.context->>field)))
+			OR _activity.names_person(e.subject, events_naming.person, its.fields)
+			OR _activity.names_person(e.metadata, events_naming.person, its.fields)
+			OR _activity.names_person(e.context, events_naming.person, its.fields))
 	) found
 $$;
 COMMENT ON FUNCTION _activity.events_naming(integer, text) IS

@@ -1,7 +1,7 @@
 -- Erasure and holds: what is redacted is nowhere, what is held stays, and the proof
 -- holds through both.
 \set ON_ERROR_STOP 1
-SELECT plan(62);
+SELECT plan(83);
 SELECT activity.set_tier('o', 'enterprise'), activity.set_tier('p', 'enterprise');
 SELECT endpoint_id AS endpoint FROM activity.create_webhook('o', 'https://hooks.example.com/in', '{credit.*}') \gset
 CREATE TABLE members (id integer PRIMARY KEY, organization_id text, user_id text, role text);
@@ -149,6 +149,24 @@ SELECT is_empty($$SELECT * FROM activity.redact_person('Zed Zorn', 'x')$$, 'nobo
 SELECT activity.declare_personal('pet.sold', '{breeder}');
 SELECT results_eq($$SELECT events FROM activity.redact_person('Zed Zorn', 'x')$$, 'VALUES (1::bigint)', 'declared, it is found');
 SELECT is_empty($$SELECT pg_temp.found('Zed Zorn')$$, 'and gone');
+
+-- Wherever in a document a personal field is, and however its name is written.
+SELECT activity.declare_personal('pet.sold', '{breeder,Kennel_Keeper}');
+CREATE TABLE place (n int GENERATED ALWAYS AS IDENTITY, personal bool, document jsonb);
+INSERT INTO place (personal, document) VALUES
+	(true, '{"email": "zoe@x"}'), (true, '{"a": {"b": {"email": "zoe@x"}}}'), (true, '{"a": [1, {"email": "zoe@x"}]}'),
+	(true, '{"emails": ["y@x", "zoe@x"]}'), (true, '{"a": [[{"recipients": [{"address": "zoe@x"}]}]]}'),
+	(true, '{"actor": {"id": "zoe@x", "kind": "user"}}'), (true, '{"userId": "zoe@x"}'), (true, '{"User-Id": "zoe@x"}'),
+	(true, '{"EMAIL": "zoe@x", "b": 1}'), (true, '{"breeder": {"who": ["zoe@x"]}}'), (true, '{"kennelKeeper": "zoe@x"}'),
+	(true, ('{"a":' || repeat('[', 3000) || '{"email": "zoe@x"}' || repeat(']', 3000) || '}')::jsonb),
+	(false, '{"note": "zoe@x"}'), (false, '{"email": "zoe@x.org"}'), (false, '{"email": "zoe"}'), (false, '{"email": null}'),
+	(false, '{"zoe@x": "email"}'), (false, '{"email": {}, "note": ["zoe@x"]}'), (false, '{"e": {"mail": 1}, "a": [{"x": "zoe@x"}]}'),
+	(false, '{"emai": "zoe@x", "emaill": "zoe@x", "_": "zoe@x", "": "zoe@x"}');
+SELECT is(_activity.names_person(document, 'zoe@x', _activity.personal_fields() || '{breeder,Kennel_Keeper}'::text[]), personal,
+	'a person in ' || left(document::text, 60)) FROM place ORDER BY n;
+SELECT count(activity.record('p', 'pet.sold', jsonb_build_object('id', 'zoo-' || n), document)) FROM place;
+SELECT results_eq($$SELECT events FROM activity.redact_person('zoe@x', 'she asked')$$, $$SELECT count(*) FROM place WHERE personal$$,
+	'the events of these are redacted, and no others');
 
 -- Who may.
 CREATE ROLE regress_comply;
