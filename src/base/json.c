@@ -82,8 +82,7 @@ act_json_complain(const char *where, const char *expected)
 JsonbValue *
 act_json_get(const Jsonb *json, const char *key, JsonbValue *value)
 {
-	JsonbValue *found = getKeyJsonValueFromContainer((JsonbContainer *) &json->root,
-													 key, strlen(key), value);
+	JsonbValue *found = act_json_find(json, key, strlen(key), value);
 
 	return found && found->type != jbvNull ? found : NULL;
 }

@@ -39,6 +39,19 @@ pg_noreturn extern void act_json_complain(const char *where,
 										  const char *expected);
 
 /* The value of a key; NULL when it is absent or null. */
+/*
+ * The value of a key; NULL where there is none, or the document is no object.  The
+ * server's own function reads what is none as if it were one, and a row of our
+ * tables has whatever their owner wrote there.
+ */
+static inline JsonbValue *
+act_json_find(const Jsonb *json, const char *key, int len, JsonbValue *value)
+{
+	return JB_ROOT_IS_OBJECT(json) ?
+		getKeyJsonValueFromContainer((JsonbContainer *) &json->root, key, len, value) :
+		NULL;
+}
+
 extern JsonbValue *act_json_get(const Jsonb *json, const char *key,
 								JsonbValue *value);
 

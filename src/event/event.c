@@ -37,6 +37,7 @@
 #include "utils/xid8.h"
 
 #include "base/compat.h"
+#include "base/json.h"
 #include "event/event.h"
 #include "event/incarnation.h"
 #include "base/own_table.h"
@@ -243,7 +244,7 @@ act_event_subject_id(Jsonb *subject, int *len)
 {
 	JsonbValue	found;
 
-	if (getKeyJsonValueFromContainer(&subject->root, "id", 2, &found) == NULL)
+	if (act_json_find(subject, "id", 2, &found) == NULL)
 		return NULL;
 	if (found.type == jbvString)
 	{

@@ -16,6 +16,7 @@
 #include "utils/uuid.h"
 
 #include "base/compat.h"
+#include "base/json.h"
 #include "base/json_print.h"
 #include "feed/entry.h"
 #include "event/event.h"
@@ -330,7 +331,7 @@ kind_text(Jsonb *subject)
 {
 	JsonbValue	kind;
 
-	if (getKeyJsonValueFromContainer(&subject->root, "kind", 4, &kind) == NULL ||
+	if (act_json_find(subject, "kind", 4, &kind) == NULL ||
 		kind.type != jbvString)
 		return NULL;
 	return cstring_to_text_with_len(kind.val.string.val, kind.val.string.len);

@@ -9,6 +9,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "base/json.h"
 #include "feed/entry.h"
 #include "event/event.h"
 #include "event/id.h"
@@ -412,8 +413,7 @@ subject_matches(const ActFeedFilter *filter, Jsonb *subject)
 		return true;
 	return colon != NULL && len == wanted_len - kind_len - 1 &&
 		memcmp(id, colon + 1, len) == 0 &&
-		getKeyJsonValueFromContainer(&subject->root, "kind", 4,
-									 &kind) != NULL &&
+		act_json_find(subject, "kind", 4, &kind) != NULL &&
 		is_text(&kind, wanted, kind_len);
 }
 

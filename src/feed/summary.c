@@ -15,6 +15,7 @@
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 
+#include "base/json.h"
 #include "event/event.h"
 #include "feed/filter.h"
 #include "feed/scan.h"
@@ -188,8 +189,7 @@ member(Jsonb *object, const char *name)
 {
 	JsonbValue	found;
 
-	if (getKeyJsonValueFromContainer(&object->root, name, strlen(name),
-									 &found) == NULL ||
+	if (act_json_find(object, name, strlen(name), &found) == NULL ||
 		found.type != jbvString)
 		return NULL;
 	return cstring_to_text_with_len(found.val.string.val, found.val.string.len);

@@ -22,6 +22,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "base/json.h"
 #include "record/message.h"
 #include "taxonomy/taxonomy.h"
 #include "wake/wake.h"
@@ -166,8 +167,7 @@ static void
 append_field(StringInfo out, const char *before, Jsonb *object, const char *name)
 {
 	JsonbValue	found;
-	bool		has = getKeyJsonValueFromContainer(&object->root, name, strlen(name),
-												   &found) != NULL &&
+	bool		has = act_json_find(object, name, strlen(name), &found) != NULL &&
 		found.type == jbvString;
 
 	append_member(out, before, has ? found.val.string.val : NULL,
@@ -203,8 +203,7 @@ append_subject(StringInfo out, Jsonb *subject)
 	char	   *id = act_event_subject_id(subject, &id_len);
 	bool		has_kind;
 
-	has_kind = getKeyJsonValueFromContainer(&subject->root, "kind", 4,
-											&kind) != NULL &&
+	has_kind = act_json_find(subject, "kind", 4, &kind) != NULL &&
 		kind.type == jbvString;
 	append_member(out, ", \"subject\": {\"kind\": ",
 				  has_kind ? kind.val.string.val : NULL,

@@ -28,6 +28,7 @@
 #include "utils/xid8.h"
 
 #include "base/columns.h"
+#include "base/json.h"
 #include "base/own_table.h"
 #include "event/event.h"
 #include "event/id.h"
@@ -106,6 +107,8 @@ static void check_row(ActVerification *v, const ActStreamRow *at,
 					  TupleTableSlot *event, uint8 *hash, bool linked);
 static void count_redacted(ActVerification *v, const ActStreamRow *at,
 						   TupleTableSlot *event);
+static bool is_bare(TupleTableSlot *event);
+static int	count_scalar(Jsonb *object, const char *key);
 static void check_redactions(ActVerification *v);
 static int64 redacted_by(TupleTableSlot *event);
 static void add(Sum *sum, const pg_uuid_t *id);
@@ -334,7 +337,7 @@ check_row(ActVerification *v, const ActStreamRow *at, TupleTableSlot *event,
 		return;
 	act_chain_digest(v->chain, event, v->id, digest);
 	act_chain_extend(v->chain, at->position, digest, hash);
-	if (memcmp(hash, at->hash, ACT_CHAIN_BYTES) != 0)
+	if (memcmp(hash, at->hash, ACT_CHAIN_BYTES) != 0 || !is_bare(event))
 		report(v, at->position,
 			   psprintf("event %s is not what was published at this position",
 						DatumGetCString(DirectFunctionCall1(uuid_out,
@@ -359,7 +362,7 @@ count_redacted(ActVerification *v, const ActStreamRow *at, TupleTableSlot *event
 	if (event->tts_isnull[ACT_EVENT_COMMITMENT - 1])
 		return;
 	subject = DatumGetJsonbP(event->tts_values[ACT_EVENT_SUBJECT - 1]);
-	if (getKeyJsonValueFromContainer(&subject->root, "redacted", 8, &named) != NULL &&
+	if (act_json_find(subject, "redacted", 8, &named) != NULL &&
 		named.type == jbvString && named.val.string.len == 36)
 		(void) act_event_id_parse(named.val.string.val, &id);
 	if (v->redactions == NULL)
@@ -377,6 +380,44 @@ count_redacted(ActVerification *v, const ActStreamRow *at, TupleTableSlot *event
 		redaction->events = 0;
 	redaction->events++;
 	redaction->position = at->position;
+}
+
+/*
+ * The digest of a redacted event is made from what was there before; so that nobody
+ * puts words into it, what a redaction takes away must be away.
+ */
+static bool
+is_bare(TupleTableSlot *event)
+{
+	static const char said[] = "[redacted]";
+	text	   *description;
+	Jsonb	   *subject;
+	Jsonb	   *context;
+
+	slot_getallattrs(event);
+	if (event->tts_isnull[ACT_EVENT_COMMITMENT - 1])
+		return true;
+	description = DatumGetTextPP(event->tts_values[ACT_EVENT_DESCRIPTION - 1]);
+	subject = DatumGetJsonbP(event->tts_values[ACT_EVENT_SUBJECT - 1]);
+	context = DatumGetJsonbP(event->tts_values[ACT_EVENT_CONTEXT - 1]);
+	return event->tts_isnull[ACT_EVENT_SALT - 1] &&
+		event->tts_isnull[ACT_EVENT_SUBJECT_HASH - 1] &&
+		event->tts_isnull[ACT_EVENT_METADATA - 1] &&
+		VARSIZE_ANY_EXHDR(description) == strlen(said) &&
+		memcmp(VARDATA_ANY(description), said, strlen(said)) == 0 &&
+		JB_ROOT_IS_OBJECT(context) && JB_ROOT_COUNT(context) == 0 &&
+		JB_ROOT_IS_OBJECT(subject) &&
+		JB_ROOT_COUNT(subject) == count_scalar(subject, "kind") + count_scalar(subject, "redacted");
+}
+
+/* 1 where the key has a text or null, else 0. */
+static int
+count_scalar(Jsonb *object, const char *key)
+{
+	JsonbValue	value;
+
+	return act_json_find(object, key, strlen(key), &value) != NULL &&
+		(value.type == jbvString || value.type == jbvNull) ? 1 : 0;
 }
 
 static void
@@ -411,6 +452,8 @@ redacted_by(TupleTableSlot *event)
 	const ActEventType *type;
 	JsonbValue	events;
 	Jsonb	   *metadata;
+	char	   *number;
+	size_t		length;
 
 	slot_getallattrs(event);
 	type = act_taxonomy_get(DatumGetInt32(event->tts_values[ACT_EVENT_TYPE - 1]));
@@ -418,11 +461,13 @@ redacted_by(TupleTableSlot *event)
 		event->tts_isnull[ACT_EVENT_METADATA - 1])
 		return 0;
 	metadata = DatumGetJsonbP(event->tts_values[ACT_EVENT_METADATA - 1]);
-	if (getKeyJsonValueFromContainer(&metadata->root, "events", 6, &events) == NULL ||
+	if (act_json_find(metadata, "events", 6, &events) == NULL ||
 		events.type != jbvNumeric)
 		return 0;
-	return DatumGetInt64(DirectFunctionCall1(numeric_int8,
-											 NumericGetDatum(events.val.numeric)));
+	number = DatumGetCString(DirectFunctionCall1(numeric_out,
+												 NumericGetDatum(events.val.numeric)));
+	length = strspn(number, "0123456789");
+	return number[length] == '\0' && length <= 18 ? strtoll(number, NULL, 10) : 0;
 }
 
 static void

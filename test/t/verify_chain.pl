@@ -152,6 +152,22 @@ my $third = "(SELECT id FROM _activity.stream WHERE position = 3 AND $private)";
 found('private', 'SELECT', '', 'a redaction');
 found('private', "UPDATE _activity.event SET type = type + 1 WHERE id = $first", '1', 'a changed skeleton of a redacted event');
 found('private', "UPDATE _activity.event SET commitment = sha256('x') WHERE id = $first", '1', 'a changed commitment');
+# Words put into it, that nobody said: the digest knows nothing of them.
+my %said = (salt => 'gen_random_uuid()', subject_hash => '1', description => q{'Deleted the books'}, metadata => q{'{"m": 1}'}, context => q{'{"ip": "::1"}'},
+	subject => q{subject || '{"id": "x"}'});
+foreach my $column (sort keys %said)
+{
+	found('private', "UPDATE _activity.event SET $column = $said{$column} WHERE id = $first", '1', "a $column in a redacted event");
+}
+foreach my $subject (q{subject || '{"kind": {"said": "x"}}'}, q{subject || '{"kind": ["x"]}'}, q{subject - 'kind' || '{"kine": "x"}'})
+{
+	found('private', "UPDATE _activity.event SET subject = $subject WHERE id = $first", '1', "a subject $subject");
+}
+found('private', "UPDATE _activity.event SET subject = subject || '{\"kind\": null}' WHERE id = $first", '', 'no kind, which there may be none of,');
+found('private', "UPDATE _activity.event SET subject = '$_' WHERE id = $first", '1', "a redacted event with the subject $_") foreach '[]', '["redacted", 1, 2]', '7';
+found('private', qq{UPDATE _activity.event SET metadata = metadata || '{"events": $_}' WHERE $private AND metadata ? 'events'}, '2 4', "a redaction of $_ events")
+	foreach qw(1e30 -1 0.5 "x" 1 null "2");
+found('private', "UPDATE _activity.event SET metadata = '[1, \"events\", 2]' WHERE $private AND metadata ? 'events'", '2 4', 'a redaction of no shape');
 found('private', "UPDATE _activity.event SET description = 'x' WHERE id = $third", '3', 'a changed personal part beside it');
 found('private', "UPDATE _activity.event e SET commitment = _activity.commitment(e), salt = NULL, subject = (SELECT jsonb_build_object('redacted', id) FROM _activity.redaction) WHERE id = $third",
 	'3', 'a forged redaction');
