@@ -80,6 +80,7 @@ OBJS = \
 	src/stream/backlog.o \
 	src/stream/batch.o \
 	src/stream/chain.o \
+	src/stream/expiry.o \
 	src/stream/head.o \
 	src/stream/progress.o \
 	src/stream/position.o \
@@ -123,6 +124,7 @@ OBJS = \
 	src/numbers/ask.o \
 	src/numbers/fold.o \
 	src/numbers/measure.o \
+	src/numbers/total.o \
 	src/upkeep/ddl_guard.o \
 	src/upkeep/drop_guard.o \
 	src/upkeep/maintain.o \

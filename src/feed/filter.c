@@ -31,7 +31,6 @@ PG_FUNCTION_INFO_V1(act_type_codes);
 static void list_rest(ActValues *types);
 static int	compare_codes(const void *a, const void *b);
 static void sort_codes(ActValues *values);
-static bool has_code(const ActValues *values, int32 code);
 static void subtract(ActValues *values, const ActValues *excluded);
 static void list_hash(ActValues *values, const text *id);
 static void read_subject(ActFeedFilter *filter, text *subject);
@@ -208,8 +207,8 @@ sort_codes(ActValues *values)
 }
 
 /* Whether the list, or all but the list, has this code. */
-static bool
-has_code(const ActValues *values, int32 code)
+bool
+act_values_have(const ActValues *values, int32 code)
 {
 	bool		listed = values->count > 0 &&
 		bsearch(&code, values->list, values->count, sizeof(int32),
@@ -226,7 +225,7 @@ subtract(ActValues *values, const ActValues *excluded)
 
 	listed.negated = false;
 	for (int i = 0; i < values->count; i++)
-		if (!has_code(&listed, values->list[i]))
+		if (!act_values_have(&listed, values->list[i]))
 			values->list[kept++] = values->list[i];
 	values->count = kept;
 }
@@ -355,7 +354,7 @@ act_feed_filter_takes(const ActFeedFilter *filter, TupleTableSlot *row)
 	if (!act_values_any(&filter->types))
 	{
 		datum = slot_getattr(row, ACT_EVENT_TYPE, &isnull);
-		if (!has_code(&filter->types, DatumGetInt32(datum)))
+		if (!act_values_have(&filter->types, DatumGetInt32(datum)))
 			return false;
 	}
 	if (filter->actor != NULL)

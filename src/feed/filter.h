@@ -50,6 +50,9 @@ act_values_any(const ActValues *values)
 	return values->negated && values->count == 0;
 }
 
+/* Is this one asked for? */
+extern bool act_values_have(const ActValues *values, int32 value);
+
 /*
  * Reads the filter arguments, after asking whether the organization and the
  * viewer (a text argument, number viewer_arg, which on_behalf_of follows; negative:

@@ -17,6 +17,7 @@
 #include "feed/feed.h"
 #include "feed/read_note.h"
 #include "feed/scan.h"
+#include "numbers/total.h"
 #include "record/record.h"
 
 PG_FUNCTION_INFO_V1(act_http_page);
@@ -41,6 +42,7 @@ typedef struct Reading
 	int			size;
 	int64		skip;
 	bool		numbered;		/* by a number, not by a cursor */
+	bool		jumped;			/* and skip is the rest of the way */
 	int64		total;			/* -1: not asked for */
 	StringInfoData items;		/* one after the other */
 	int			count;
@@ -53,6 +55,7 @@ typedef struct Reading
 } Reading;
 
 static ActFeedFilter *read_filter(FunctionCallInfo fcinfo);
+static void count(Reading *page, bool asked);
 static void turn_around(Reading *page);
 static void read_items(Reading *page);
 static void render(const Reading *page, StringInfo out);
@@ -73,13 +76,12 @@ act_http_page(PG_FUNCTION_ARGS)
 	page.direction = BackwardScanDirection;
 	act_read_note(page.filter, PG_ARGISNULL(ARG_READER) ? NULL :
 				  PG_GETARG_TEXT_PP(ARG_READER));
-	page.total = !PG_GETARG_BOOL(ARG_COUNT) ? -1 :
-		page.filter->impossible ? 0 : act_feed_scan_count(page.filter);
 	if (!PG_ARGISNULL(ARG_PAGE))
 	{
 		page.numbered = true;
 		page.skip = (PG_GETARG_INT64(ARG_PAGE) - 1) * page.size;
 	}
+	count(&page, PG_GETARG_BOOL(ARG_COUNT));
 	if (!PG_ARGISNULL(ARG_AFTER))
 	{
 		act_feed_filter_after(page.filter, PG_GETARG_UUID_P(ARG_AFTER));
@@ -116,13 +118,27 @@ read_filter(FunctionCallInfo fcinfo)
 	return act_feed_filter_read(feed, FILTERS);
 }
 
+/* The total, if it is asked for, and what of the way to the page is known. */
+static void
+count(Reading *page, bool asked)
+{
+	ActTotal   *total = asked || page->skip > 0 ? act_total_make(page->filter) : NULL;
+
+	page->total = !asked ? -1 : page->filter->impossible ? 0 :
+		total != NULL ? act_total_count(total) : act_feed_scan_count(page->filter);
+	if (total == NULL || page->skip == 0 || (asked && page->skip >= page->total))
+		return;
+	page->skip -= act_total_jump(total, page->filter, page->skip);
+	page->jumped = true;
+}
+
 /* A page that is nearer to the oldest event is reached from there. */
 static void
 turn_around(Reading *page)
 {
 	int64		older;
 
-	if (!page->numbered || page->total < 0 || page->skip <= page->total / 2 ||
+	if (!page->numbered || page->jumped || page->total < 0 || page->skip <= page->total / 2 ||
 		!act_feed_filter_is_indexed(page->filter))
 		return;
 	page->size = Min(page->size, page->total - page->skip);

@@ -13,13 +13,9 @@
  */
 #include "activity.h"
 
-#include "access/genam.h"
-#include "access/htup_details.h"
-#include "access/table.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
 #include "utils/hsearch.h"
 #include "utils/jsonb.h"
@@ -29,13 +25,13 @@
 
 #include "base/columns.h"
 #include "base/json.h"
-#include "base/own_table.h"
 #include "event/event.h"
 #include "event/id.h"
 #include "event/lookup.h"
 #include "event/organization.h"
 #include "record/record.h"
 #include "stream/chain.h"
+#include "stream/expiry.h"
 #include "stream/progress.h"
 #include "stream/right.h"
 #include "stream/stream.h"
@@ -98,7 +94,6 @@ typedef struct Redaction
 	int64		position;		/* of the last of them */
 } Redaction;
 
-static TimestampTz read_expiry(int32 organization);
 static bool check_some(ActVerification *v);
 static void check_anchor(ActVerification *v, const ActStreamRow *at, bool exists);
 static void check_position(ActVerification *v, const ActStreamRow *at,
@@ -142,7 +137,7 @@ act_verification_begin(const char *organization, ActVerifyReport report, void *a
 	v->lookup = act_lookup_open(v->snapshot);
 	v->chain = act_chain_create();
 	act_progress_read(v->snapshot, &v->progress);
-	v->expired_before = read_expiry(v->organization);
+	v->expired_before = act_expiry_before(v->organization);
 	for (int i = 0; i < 2; i++)
 		v->streamed.seed[i] = v->stored.seed[i] = act_event_id_random();
 	act_chain_start(v->chain, v->id, v->before.hash);
@@ -161,30 +156,6 @@ act_verification_end(ActVerification *v)
 	act_lookup_close(v->lookup);
 	act_stream_close(v->stream);
 	UnregisterSnapshot(v->snapshot);
-}
-
-/* DT_NOBEGIN where retention has never removed anything. */
-static TimestampTz
-read_expiry(int32 organization)
-{
-	Relation	rel = act_relation_open(ACT_REL_EXPIRY, AccessShareLock);
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple	tuple;
-	TimestampTz before = DT_NOBEGIN;
-	bool		isnull;
-
-	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT4EQ,
-				Int32GetDatum(organization));
-	scan = systable_beginscan(rel, act_relation_index(ACT_REL_EXPIRY_PKEY, rel), true,
-							  GetActiveSnapshot(), 1, &key);
-	tuple = systable_getnext(scan);
-	if (HeapTupleIsValid(tuple))
-		before = DatumGetTimestampTz(heap_getattr(tuple, ACT_EXPIRY_BEFORE, RelationGetDescr(rel),
-												  &isnull));
-	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
-	return before;
 }
 
 bool

@@ -1,0 +1,356 @@
+/*
+ * numbers/total.c
+ *		How many events a filter takes, and where the n-th of them is: by the rollups.
+ *
+ * Of whole quarter hours, or of days where types are asked for, the rollups say it
+ * (rollup.sql: kinds 4 and 5, and 0 for what is new).  What they do not have yet is
+ * read in the publisher's list, and what is at both ends of the time is counted.
+ * All with one snapshot, so that the sum is exactly what counting would give.
+ */
+#include "activity.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "base/columns.h"
+#include "base/own_row.h"
+#include "feed/scan.h"
+#include "numbers/total.h"
+#include "stream/backlog.h"
+#include "stream/expiry.h"
+
+/* So few are counted as quickly. */
+#define COUNTED_EASILY 5000
+
+/* So many that are not published are looked at, or else everything is counted. */
+#define UNPUBLISHED_MOST 20000
+
+#define QUARTER_HOUR (INT64CONST(900) * USECS_PER_SEC)
+#define UNIX_EPOCH \
+	((POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
+#define UNIX_9999 INT64CONST(253370764800)	/* as far as quarter hours are told */
+
+/* Events of a bucket. */
+typedef struct Cell
+{
+	int32		bucket;
+	int32		events;
+} Cell;
+
+/* Ascending once all are there. */
+typedef struct Cells
+{
+	int			count;
+	int			room;
+	Cell	   *cells;
+} Cells;
+
+struct ActTotal
+{
+	const ActFeedFilter *filter;
+	int			width;			/* of a bucket, in quarter hours */
+	int32		first;			/* buckets that are asked for, in quarter hours */
+	int32		last;			/* not this one any more */
+	int64		newer;			/* events after the last bucket */
+	int64		count;			/* of all */
+	Cells		settled;		/* a row for each month: many */
+	Cells		fresh;
+};
+
+static bool is_easy(const ActFeedFilter *filter);
+static bool choose_buckets(ActTotal *total);
+static int64 quarters_up(TimestampTz time, int width);
+static TimestampTz quarter_start(int32 quarter);
+static bool has_set_aside(int32 organization, const char *step);
+static void read_rollups(ActTotal *total, int kind, Cells *into);
+static void read_row(ActTotal *total, HeapTuple row, TupleDesc desc, Cells *into);
+static int	read_array(HeapTuple row, int column, TupleDesc desc, Datum **elements);
+static bool add_unpublished(ActTotal *total);
+static void add(ActTotal *total, Cells *into, int32 quarter, int32 events);
+static int	compare(const void *a, const void *b);
+static int64 count_outside(const ActTotal *total, bool newer);
+
+ActTotal *
+act_total_make(const ActFeedFilter *filter)
+{
+	ActTotal   *total;
+
+	if (filter->impossible || !act_feed_filter_is_indexed(filter) || is_easy(filter) ||
+		has_set_aside(filter->organization, "publish") ||
+		has_set_aside(filter->organization, "rollups"))
+		return NULL;
+	total = palloc0(sizeof(ActTotal));
+	total->filter = filter;
+	total->width = act_values_any(&filter->types) ? 1 : 96;
+	if (!choose_buckets(total) || !add_unpublished(total))
+		return NULL;
+	read_rollups(total, 0, &total->fresh);
+	read_rollups(total, total->width == 1 ? 4 : 5, &total->settled);
+	qsort(total->settled.cells, total->settled.count, sizeof(Cell), compare);
+	qsort(total->fresh.cells, total->fresh.count, sizeof(Cell), compare);
+	total->newer = count_outside(total, true);
+	total->count += total->newer + count_outside(total, false);
+	return total;
+}
+
+int64
+act_total_count(const ActTotal *total)
+{
+	return total->count;
+}
+
+int64
+act_total_jump(const ActTotal *total, ActFeedFilter *filter, int64 skip)
+{
+	const Cell *settled = total->settled.cells + total->settled.count - 1;
+	const Cell *fresh = total->fresh.cells + total->fresh.count - 1;
+	int32		until = total->last;
+	int64		passed = total->newer;
+
+	if (skip < passed)
+		return 0;
+	for (;;)
+	{
+		bool		has_settled = total->settled.count > 0 && settled >= total->settled.cells;
+		bool		has_fresh = total->fresh.count > 0 && fresh >= total->fresh.cells;
+		int64		events = 0;
+		int32		bucket;
+
+		if (!has_settled && !has_fresh)
+			break;
+		bucket = Max(has_settled ? settled->bucket : PG_INT32_MIN,
+					 has_fresh ? fresh->bucket : PG_INT32_MIN);
+		for (; total->settled.count > 0 && settled >= total->settled.cells && settled->bucket == bucket; settled--)
+			events += settled->events;
+		for (; total->fresh.count > 0 && fresh >= total->fresh.cells && fresh->bucket == bucket; fresh--)
+			events += fresh->events;
+		if (passed + events > skip)
+		{
+			until = bucket + total->width;
+			break;
+		}
+		passed += events;
+		until = bucket;
+	}
+	act_feed_filter_until(filter, quarter_start(until));
+	return passed;
+}
+
+/* Are there so few that they may as well be counted? */
+static bool
+is_easy(const ActFeedFilter *filter)
+{
+	ActFeedScan *scan = act_feed_scan_begin(filter, BackwardScanDirection, COUNTED_EASILY);
+	bool		easy;
+
+	act_feed_scan_skip(scan, COUNTED_EASILY);
+	easy = act_feed_scan_next(scan) == NULL;
+	act_feed_scan_end(scan);
+	return easy;
+}
+
+/* Whole ones, of which the log has all events; false if there are none. */
+static bool
+choose_buckets(ActTotal *total)
+{
+	const ActFeedFilter *filter = total->filter;
+	TimestampTz opens = Max(filter->earliest, act_expiry_before(filter->organization));
+	TimestampTz closes = filter->latest;
+	TimestampTz end = UNIX_9999 * USECS_PER_SEC - UNIX_EPOCH;
+
+	total->first = (int32) (opens <= -UNIX_EPOCH ? 0 :
+							opens >= end ? UNIX_9999 / 900 : quarters_up(opens, total->width));
+	if (closes >= end)
+		closes = end;
+	else if (closes < -UNIX_EPOCH)
+		return false;
+	total->last = (int32) quarters_up(closes + 1, total->width);
+	if (quarter_start(total->last) > closes + 1)
+		total->last -= total->width;
+	return total->first < total->last;
+}
+
+/* The first bucket that begins at this time, which is after 1970, or later. */
+static int64
+quarters_up(TimestampTz time, int width)
+{
+	int64		length = width * QUARTER_HOUR;
+
+	return (time + UNIX_EPOCH + length - 1) / length * width;
+}
+
+static TimestampTz
+quarter_start(int32 quarter)
+{
+	return quarter * QUARTER_HOUR - UNIX_EPOCH;
+}
+
+/* Are events of the organization published, or not, otherwise than in their turn? */
+static bool
+has_set_aside(int32 organization, const char *step)
+{
+	ScanKeyData keys[2];
+	ActRowScan	scan;
+	bool		found;
+
+	ScanKeyInit(&keys[0], ACT_SET_ASIDE_STEP, BTEqualStrategyNumber, F_TEXTEQ,
+				CStringGetTextDatum(step));
+	ScanKeyInit(&keys[1], ACT_SET_ASIDE_ORGANIZATION, BTEqualStrategyNumber, F_INT4EQ,
+				Int32GetDatum(organization));
+	act_row_begin_at(&scan, act_row_open("set_aside", AccessShareLock), "set_aside_pkey",
+					 lengthof(keys), keys, GetActiveSnapshot());
+	found = act_row_next(&scan) != NULL;
+	act_row_end(&scan);
+	return found;
+}
+
+static void
+read_rollups(ActTotal *total, int kind, Cells *into)
+{
+	ScanKeyData keys[3];
+	ActRowScan	scan;
+	HeapTuple	row;
+
+	ScanKeyInit(&keys[0], ACT_ROLLUP_KIND, BTEqualStrategyNumber, F_INT4EQ,
+				Int32GetDatum(kind));
+	ScanKeyInit(&keys[1], ACT_ROLLUP_ORGANIZATION, BTEqualStrategyNumber, F_INT4EQ,
+				Int32GetDatum(total->filter->organization));
+	ScanKeyInit(&keys[2], ACT_ROLLUP_FIRST, BTLessStrategyNumber, F_INT4LT,
+				Int32GetDatum(total->last));
+	act_row_begin_at(&scan, act_row_open("rollup", AccessShareLock), "rollup_key",
+					 lengthof(keys), keys, GetActiveSnapshot());
+	while ((row = act_row_next(&scan)) != NULL)
+	{
+		TupleDesc	desc = RelationGetDescr(scan.rel);
+		bool		isnull;
+
+		CHECK_FOR_INTERRUPTS();
+		if (DatumGetInt32(heap_getattr(row, ACT_ROLLUP_LAST, desc, &isnull)) >= total->first)
+			read_row(total, row, desc, into);
+	}
+	act_row_end(&scan);
+}
+
+/* The cells that count events, of measure 0. */
+static void
+read_row(ActTotal *total, HeapTuple row, TupleDesc desc, Cells *into)
+{
+	Datum	   *quarters;
+	Datum	   *measures;
+	Datum	   *types;
+	Datum	   *events;
+	int			count = read_array(row, ACT_ROLLUP_QUARTERS, desc, &quarters);
+	bool		any = total->width == 1;
+
+	if (read_array(row, ACT_ROLLUP_MEASURES, desc, &measures) != count ||
+		read_array(row, ACT_ROLLUP_EVENTS, desc, &events) != count ||
+		(!any && read_array(row, ACT_ROLLUP_TYPES, desc, &types) != count))
+		elog(ERROR, "a rollup's columns differ in length");
+	for (int i = 0; i < count; i++)
+		if (DatumGetInt32(measures[i]) == 0 &&
+			(any || act_values_have(&total->filter->types, DatumGetInt32(types[i]))))
+			add(total, into, DatumGetInt32(quarters[i]), DatumGetInt32(events[i]));
+	pfree(quarters);
+	pfree(measures);
+	pfree(events);
+	if (!any)
+		pfree(types);
+}
+
+/* Whose elements are integers, none of them null. */
+static int
+read_array(HeapTuple row, int column, TupleDesc desc, Datum **elements)
+{
+	bool		isnull;
+	Datum		value = heap_getattr(row, column, desc, &isnull);
+	ArrayType  *array;
+	int			count;
+
+	if (isnull)
+		return -1;
+	array = DatumGetArrayTypeP(value);
+	deconstruct_array(array, INT4OID, sizeof(int32), true, TYPALIGN_INT, elements, NULL, &count);
+	if (PointerGetDatum(array) != value)
+		pfree(array);
+	return count;
+}
+
+/* What has no position yet; false if that is too much to look at. */
+static bool
+add_unpublished(ActTotal *total)
+{
+	ActShot		everything = {PG_UINT64_MAX, PG_UINT64_MAX, 0, NULL};
+	ActBacklog *backlog = act_backlog_open(GetActiveSnapshot());
+	ActProgress progress;
+	ActUnpublished *events;
+	uint64		last;
+	bool		complete;
+	int			dead;
+	int			count;
+
+	act_progress_read(GetActiveSnapshot(), &progress);
+	count = act_backlog_find(backlog, &progress, &everything, UNPUBLISHED_MOST, &events,
+							 &last, &complete, &dead);
+	for (int i = 0; complete && i < count; i++)
+	{
+		TupleTableSlot *row;
+		TimestampTz time;
+		bool		isnull;
+
+		if (events[i].organization != total->filter->organization ||
+			(row = act_backlog_fetch(backlog, &events[i])) == NULL ||
+			!act_feed_filter_takes(total->filter, row))
+			continue;
+		time = DatumGetTimestampTz(slot_getattr(row, ACT_EVENT_OCCURRED_AT, &isnull));
+		if (time >= quarter_start(total->first) && time < quarter_start(total->last))
+			add(total, &total->fresh,
+				(int32) ((time + UNIX_EPOCH) / QUARTER_HOUR), 1);
+	}
+	act_backlog_close(backlog);
+	return complete;
+}
+
+static void
+add(ActTotal *total, Cells *into, int32 quarter, int32 events)
+{
+	if (quarter < total->first || quarter >= total->last)
+		return;
+	if (into->count == into->room)
+	{
+		into->room = Max(1024, 2 * into->room);
+		into->cells = into->cells == NULL ? palloc(into->room * sizeof(Cell)) :
+			repalloc_huge(into->cells, into->room * sizeof(Cell));
+	}
+	into->cells[into->count].bucket = quarter - quarter % total->width;
+	into->cells[into->count++].events = events;
+	total->count += events;
+}
+
+static int
+compare(const void *a, const void *b)
+{
+	int32		left = ((const Cell *) a)->bucket;
+	int32		right = ((const Cell *) b)->bucket;
+
+	return left < right ? -1 : left > right;
+}
+
+/* Events of the filter's time after the last bucket, or before the first. */
+static int64
+count_outside(const ActTotal *total, bool newer)
+{
+	ActFeedFilter part = *total->filter;
+
+	if (newer)
+		act_feed_filter_since(&part, quarter_start(total->last));
+	else
+		act_feed_filter_until(&part, quarter_start(total->first));
+	return part.impossible || memcmp(&part.low, &part.high, UUID_LEN) > 0 ? 0 : act_feed_scan_count(&part);
+}
