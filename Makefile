@@ -122,6 +122,8 @@ OBJS = \
 	src/webhook/store.o \
 	src/webhook/url.o \
 	src/numbers/ask.o \
+	src/numbers/cell.o \
+	src/numbers/compact.o \
 	src/numbers/fold.o \
 	src/numbers/measure.o \
 	src/numbers/total.o \

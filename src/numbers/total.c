@@ -22,6 +22,7 @@
 #include "base/columns.h"
 #include "base/own_row.h"
 #include "feed/scan.h"
+#include "numbers/cell.h"
 #include "numbers/total.h"
 #include "stream/backlog.h"
 #include "stream/expiry.h"
@@ -32,7 +33,6 @@
 /* So many that are not published are looked at, or else everything is counted. */
 #define UNPUBLISHED_MOST 20000
 
-#define QUARTER_HOUR (INT64CONST(900) * USECS_PER_SEC)
 #define UNIX_EPOCH \
 	((POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
 #define UNIX_9999 INT64CONST(253370764800)	/* as far as quarter hours are told */
@@ -69,7 +69,7 @@ static bool choose_buckets(ActTotal *total);
 static int64 quarters_up(TimestampTz time, int width);
 static TimestampTz quarter_start(int32 quarter);
 static bool has_set_aside(int32 organization, const char *step);
-static void read_rollups(ActTotal *total, int kind, Cells *into);
+static void read_rollups(ActTotal *total, ActRollupKind kind, Cells *into);
 static void read_row(ActTotal *total, HeapTuple row, TupleDesc desc, Cells *into);
 static int	read_array(HeapTuple row, int column, TupleDesc desc, Datum **elements);
 static bool add_unpublished(ActTotal *total);
@@ -88,11 +88,11 @@ act_total_make(const ActFeedFilter *filter)
 		return NULL;
 	total = palloc0(sizeof(ActTotal));
 	total->filter = filter;
-	total->width = act_values_any(&filter->types) ? 1 : 96;
+	total->width = act_values_any(&filter->types) ? 1 : ACT_QUARTERS_OF_DAY;
 	if (!choose_buckets(total) || !add_unpublished(total))
 		return NULL;
-	read_rollups(total, 0, &total->fresh);
-	read_rollups(total, total->width == 1 ? 4 : 5, &total->settled);
+	read_rollups(total, ACT_ROLLUP_PUBLISHED, &total->fresh);
+	read_rollups(total, total->width == 1 ? ACT_ROLLUP_COUNTS : ACT_ROLLUP_DAILY_TYPES, &total->settled);
 	qsort(total->settled.cells, total->settled.count, sizeof(Cell), compare);
 	qsort(total->fresh.cells, total->fresh.count, sizeof(Cell), compare);
 	total->newer = count_outside(total, true);
@@ -181,7 +181,7 @@ choose_buckets(ActTotal *total)
 static int64
 quarters_up(TimestampTz time, int width)
 {
-	int64		length = width * QUARTER_HOUR;
+	int64		length = width * ACT_QUARTER_HOUR;
 
 	return (time + UNIX_EPOCH + length - 1) / length * width;
 }
@@ -189,7 +189,7 @@ quarters_up(TimestampTz time, int width)
 static TimestampTz
 quarter_start(int32 quarter)
 {
-	return quarter * QUARTER_HOUR - UNIX_EPOCH;
+	return quarter * ACT_QUARTER_HOUR - UNIX_EPOCH;
 }
 
 /* Are events of the organization published, or not, otherwise than in their turn? */
@@ -212,7 +212,7 @@ has_set_aside(int32 organization, const char *step)
 }
 
 static void
-read_rollups(ActTotal *total, int kind, Cells *into)
+read_rollups(ActTotal *total, ActRollupKind kind, Cells *into)
 {
 	ScanKeyData keys[3];
 	ActRowScan	scan;
@@ -311,7 +311,7 @@ add_unpublished(ActTotal *total)
 		time = DatumGetTimestampTz(slot_getattr(row, ACT_EVENT_OCCURRED_AT, &isnull));
 		if (time >= quarter_start(total->first) && time < quarter_start(total->last))
 			add(total, &total->fresh,
-				(int32) ((time + UNIX_EPOCH) / QUARTER_HOUR), 1);
+				act_quarter_of(time), 1);
 	}
 	act_backlog_close(backlog);
 	return complete;

@@ -1,0 +1,236 @@
+/*
+ * numbers/cell.c
+ *		Cells of the rollups, and the rows that hold them.
+ *
+ * A row has a column of arrays for each field of a cell.  So a reader who wants two
+ * fields detoasts two columns, and what is null everywhere takes no room.
+ */
+#include "activity.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
+#include "utils/array.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "base/columns.h"
+#include "numbers/cell.h"
+
+static Datum array_of(const ActCell *cells, int count, int column, bool *isnull);
+static Datum value_of(const ActCell *cell, int column, bool *isnull);
+static void read_value(ActCell *cell, int column, Datum value, bool isnull);
+
+/* The columns that are arrays, with the types of their elements. */
+static const struct
+{
+	Oid			type;
+	int			len;
+	bool		by_value;
+	char		align;
+}			elements[] = {
+	[ACT_ROLLUP_QUARTERS] = {INT4OID, 4, true, TYPALIGN_INT},
+	[ACT_ROLLUP_MEASURES] = {INT4OID, 4, true, TYPALIGN_INT},
+	[ACT_ROLLUP_TYPES] = {INT4OID, 4, true, TYPALIGN_INT},
+	[ACT_ROLLUP_ACTORS] = {TEXTOID, -1, false, TYPALIGN_INT},
+	[ACT_ROLLUP_RESOURCES] = {TEXTOID, -1, false, TYPALIGN_INT},
+	[ACT_ROLLUP_UNITS] = {TEXTOID, -1, false, TYPALIGN_INT},
+	[ACT_ROLLUP_NAMES] = {TEXTOID, -1, false, TYPALIGN_INT},
+	[ACT_ROLLUP_EVENTS] = {INT4OID, 4, true, TYPALIGN_INT},
+	[ACT_ROLLUP_AMOUNTS] = {NUMERICOID, -1, false, TYPALIGN_INT},
+	[ACT_ROLLUP_UNMEASURED] = {INT4OID, 4, true, TYPALIGN_INT},
+	[ACT_ROLLUP_FIRST_AT] = {TIMESTAMPTZOID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE},
+	[ACT_ROLLUP_LAST_AT] = {TIMESTAMPTZOID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE},
+};
+
+int32
+act_quarter_of(TimestampTz time)
+{
+	return (int32) ((time + (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY) /
+					ACT_QUARTER_HOUR);
+}
+
+void
+act_cells_write(ActRowWriter *writer, ActRollupKind kind, const ActCell *cells, int count)
+{
+	Datum		values[ACT_ROLLUP_COLUMNS];
+	bool		nulls[ACT_ROLLUP_COLUMNS] = {false};
+	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext,
+												  "activity rollup row",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(scratch);
+	int32		first = cells->quarter;
+	int32		last = cells->quarter;
+
+	for (int i = 1; i < count; i++)
+	{
+		first = Min(first, cells[i].quarter);
+		last = Max(last, cells[i].quarter);
+	}
+	values[ACT_ROLLUP_ORGANIZATION - 1] = Int32GetDatum(cells->organization);
+	values[ACT_ROLLUP_KIND - 1] = Int32GetDatum(kind);
+	values[ACT_ROLLUP_FIRST - 1] = Int32GetDatum(first);
+	values[ACT_ROLLUP_LAST - 1] = Int32GetDatum(last);
+	values[ACT_ROLLUP_CELLS - 1] = Int32GetDatum(count);
+	for (int column = ACT_ROLLUP_QUARTERS; column <= ACT_ROLLUP_COLUMNS; column++)
+		values[column - 1] = array_of(cells, count, column, &nulls[column - 1]);
+	act_row_write(writer, values, nulls);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(scratch);
+}
+
+/* A column of these cells; null if all its elements are. */
+static Datum
+array_of(const ActCell *cells, int count, int column, bool *isnull)
+{
+	Datum	   *values = palloc(count * sizeof(Datum));
+	bool	   *nulls = palloc(count * sizeof(bool));
+	int			lower = 1;
+
+	*isnull = true;
+	for (int i = 0; i < count; i++)
+	{
+		values[i] = value_of(&cells[i], column, &nulls[i]);
+		/* Nothing unmeasured is as good as null. */
+		*isnull &= nulls[i] || (column == ACT_ROLLUP_UNMEASURED && cells[i].unmeasured == 0);
+	}
+	if (*isnull)
+		return (Datum) 0;
+	return PointerGetDatum(construct_md_array(values, nulls, 1, &count, &lower,
+											  elements[column].type,
+											  elements[column].len,
+											  elements[column].by_value,
+											  elements[column].align));
+}
+
+static Datum
+value_of(const ActCell *cell, int column, bool *isnull)
+{
+	const ActAmount *amount = &cell->amount;
+	void	   *pointer = NULL;
+
+	*isnull = false;
+	switch (column)
+	{
+		case ACT_ROLLUP_QUARTERS:
+			return Int32GetDatum(cell->quarter);
+		case ACT_ROLLUP_MEASURES:
+			return Int32GetDatum(amount->measure);
+		case ACT_ROLLUP_TYPES:
+			*isnull = cell->typeless;
+			return Int32GetDatum(cell->type);
+		case ACT_ROLLUP_EVENTS:
+			return Int32GetDatum(cell->events);
+		case ACT_ROLLUP_UNMEASURED:
+			return Int32GetDatum(cell->unmeasured);
+		case ACT_ROLLUP_FIRST_AT:
+			*isnull = cell->timeless;
+			return TimestampTzGetDatum(cell->first_at);
+		case ACT_ROLLUP_LAST_AT:
+			*isnull = cell->timeless;
+			return TimestampTzGetDatum(cell->last_at);
+		case ACT_ROLLUP_ACTORS:
+			pointer = cell->actor;
+			break;
+		case ACT_ROLLUP_RESOURCES:
+			pointer = amount->resource;
+			break;
+		case ACT_ROLLUP_UNITS:
+			pointer = amount->unit;
+			break;
+		case ACT_ROLLUP_NAMES:
+			pointer = amount->name;
+			break;
+		case ACT_ROLLUP_AMOUNTS:
+			pointer = amount->amount;
+			break;
+		default:
+			elog(ERROR, "a rollup has no column %d", column);
+	}
+	*isnull = pointer == NULL;
+	return PointerGetDatum(pointer);
+}
+
+int
+act_cells_read(HeapTuple row, TupleDesc desc, ActCell **cells)
+{
+	bool		isnull;
+	int32		organization = DatumGetInt32(heap_getattr(row, ACT_ROLLUP_ORGANIZATION, desc, &isnull));
+	int			count = DatumGetInt32(heap_getattr(row, ACT_ROLLUP_CELLS, desc, &isnull));
+
+	*cells = MemoryContextAllocExtended(CurrentMemoryContext, Max(count, 1) * sizeof(ActCell),
+										MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	for (int i = 0; i < count; i++)
+	{
+		(*cells)[i].organization = organization;
+		(*cells)[i].typeless = (*cells)[i].timeless = true;
+	}
+	for (int column = ACT_ROLLUP_QUARTERS; column <= ACT_ROLLUP_COLUMNS; column++)
+	{
+		Datum		value = heap_getattr(row, column, desc, &isnull);
+		Datum	   *values;
+		bool	   *nulls;
+		int			there;
+
+		if (isnull)
+			continue;
+		deconstruct_array(DatumGetArrayTypeP(value), elements[column].type,
+						  elements[column].len, elements[column].by_value,
+						  elements[column].align, &values, &nulls, &there);
+		if (there != count)
+			elog(ERROR, "a rollup's columns differ in length");
+		for (int i = 0; i < count; i++)
+			read_value(&(*cells)[i], column, values[i], nulls[i]);
+		pfree(values);
+		pfree(nulls);
+	}
+	return count;
+}
+
+static void
+read_value(ActCell *cell, int column, Datum value, bool isnull)
+{
+	ActAmount  *amount = &cell->amount;
+	void	   *pointer = isnull ? NULL : DatumGetPointer(value);
+
+	switch (column)
+	{
+		case ACT_ROLLUP_QUARTERS:
+			cell->quarter = DatumGetInt32(value);
+			break;
+		case ACT_ROLLUP_MEASURES:
+			amount->measure = DatumGetInt32(value);
+			break;
+		case ACT_ROLLUP_TYPES:
+			cell->typeless = isnull;
+			cell->type = DatumGetInt32(value);
+			break;
+		case ACT_ROLLUP_EVENTS:
+			cell->events = DatumGetInt32(value);
+			break;
+		case ACT_ROLLUP_UNMEASURED:
+			cell->unmeasured = isnull ? 0 : DatumGetInt32(value);
+			break;
+		case ACT_ROLLUP_FIRST_AT:
+			cell->timeless = isnull;
+			cell->first_at = DatumGetTimestampTz(value);
+			break;
+		case ACT_ROLLUP_LAST_AT:
+			cell->last_at = DatumGetTimestampTz(value);
+			break;
+		case ACT_ROLLUP_ACTORS:
+			cell->actor = pointer;
+			break;
+		case ACT_ROLLUP_RESOURCES:
+			amount->resource = pointer;
+			break;
+		case ACT_ROLLUP_UNITS:
+			amount->unit = pointer;
+			break;
+		case ACT_ROLLUP_NAMES:
+			amount->name = pointer;
+			break;
+		case ACT_ROLLUP_AMOUNTS:
+			amount->amount = (Numeric) pointer;
+			break;
+	}
+}

@@ -1,0 +1,54 @@
+/*
+ * numbers/cell.h
+ *		Cells of the rollups, and the rows that hold them (sql/rollup.sql).
+ */
+#ifndef ACT_CELL_H
+#define ACT_CELL_H
+
+#include "access/htup.h"
+#include "access/tupdesc.h"
+#include "datatype/timestamp.h"
+
+#include "base/own_row.h"
+#include "numbers/measure.h"
+
+/* rollup.kind */
+typedef enum ActRollupKind
+{
+	ACT_ROLLUP_PUBLISHED, ACT_ROLLUP_EVERYTHING, ACT_ROLLUP_DAYS, ACT_ROLLUP_MONTHS,
+	ACT_ROLLUP_COUNTS, ACT_ROLLUP_DAILY_TYPES
+} ActRollupKind;
+
+/* Parts of a day and of an hour, both of UTC. */
+#define ACT_QUARTER_HOUR (INT64CONST(900) * USECS_PER_SEC)
+#define ACT_QUARTERS_OF_DAY 96
+
+/* What events of one quarter hour, or of more, come to. */
+typedef struct ActCell
+{
+	int32		organization;
+	int32		order;			/* of cells, as they came */
+	int32		quarter;		/* since 1970 */
+	bool		typeless;		/* of any type */
+	int32		type;
+	text	   *actor;			/* NULL: none */
+	ActAmount	amount;			/* measure 0: the events themselves */
+	int32		events;
+	int32		unmeasured;		/* of these: what is no number */
+	bool		timeless;		/* the times are null */
+	TimestampTz first_at;
+	TimestampTz last_at;
+	TimestampTz named_at;		/* of a sum: when the name was seen last */
+} ActCell;
+
+/* The quarter hour of a time, and the first one of its month. */
+extern int32 act_quarter_of(TimestampTz time);
+
+/* One row of these cells, which are all of one organization. */
+extern void act_cells_write(ActRowWriter *writer, ActRollupKind kind,
+							const ActCell *cells, int count);
+
+/* A row's cells, palloc'd with all that they point at; returns how many. */
+extern int	act_cells_read(HeapTuple row, TupleDesc desc, ActCell **cells);
+
+#endif
