@@ -141,33 +141,32 @@ LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'act_merge_roll
 COMMENT ON FUNCTION _activity.merge_rollup(integer, integer, integer, integer, tid[], integer[]) IS
 	'adds rows of kind 0 to a month of another kind, without what that has of some quarter hours; how many rows it wrote';
 
+CREATE FUNCTION _activity.merge_rollups(key integer, added tid[]) RETURNS integer[]
+LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'act_merge_rollups';
+COMMENT ON FUNCTION _activity.merge_rollups(integer, tid[]) IS
+	'adds rows of kind 0 to all other kinds; the months that changed';
+
 CREATE FUNCTION _activity.compact_rollups(key integer) RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	added tid[];
-	month integer;
+	months integer[];
 	done  bigint;
 BEGIN
 	-- Nobody else takes these away: the caller has the lock of upkeep.
 	SELECT array_agg(r.ctid), sum(r.cells) INTO added, done FROM (
 		SELECT r.ctid, r.cells FROM _activity.rollup r
 		WHERE r.kind = 0 AND r.organization = key ORDER BY r.first LIMIT 2000) r;
-	FOR month IN
-		SELECT DISTINCT _activity.month_first(c.quarter) FROM _activity.rollup r
-		CROSS JOIN LATERAL (SELECT DISTINCT q AS quarter FROM unnest(r.quarters) q) c
-		WHERE r.ctid = ANY (added)
-	LOOP
-		FOR kind IN 1 .. 5 LOOP
-			PERFORM _activity.merge_rollup(key, kind, month, _activity.month_first(month + 32 * 96), added);
-		END LOOP;
-	END LOOP;
+	IF added IS NULL THEN
+		RETURN 0;
+	END IF;
+	months := _activity.merge_rollups(key, added);
 	PERFORM _activity.seal_months(key, ARRAY(SELECT s.month FROM _activity.rollup_seal s
-		WHERE s.organization = key AND s.month IN (SELECT _activity.month_first(q)
-			FROM _activity.rollup r, unnest(r.quarters) q WHERE r.ctid = ANY (added))));
+		WHERE s.organization = key AND s.month = ANY (months)));
 	DELETE FROM _activity.rollup r WHERE r.ctid = ANY (added);
-	RETURN coalesce(done, 0);
+	RETURN done;
 END
 $$;
 COMMENT ON FUNCTION _activity.compact_rollups(integer) IS

@@ -173,7 +173,7 @@ act_cells_read(HeapTuple row, TupleDesc desc, ActCell **cells)
 
 		if (isnull)
 			continue;
-		deconstruct_array(DatumGetArrayTypeP(value), elements[column].type,
+		deconstruct_array(DatumGetArrayTypePCopy(value), elements[column].type,
 						  elements[column].len, elements[column].by_value,
 						  elements[column].align, &values, &nulls, &there);
 		if (there != count)

@@ -16,6 +16,7 @@
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/datetime.h"
 #include "utils/fmgroids.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -27,11 +28,21 @@
 #include "numbers/cell.h"
 
 PG_FUNCTION_INFO_V1(act_merge_rollup);
+PG_FUNCTION_INFO_V1(act_merge_rollups);
 
 extern PGDLLEXPORT Datum act_merge_rollup(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum act_merge_rollups(PG_FUNCTION_ARGS);
 
 /* Cells of a row, about: all of a quarter hour are in one. */
 #define ROW_CELLS 2000
+
+/* Cells, with room for more. */
+typedef struct Cells
+{
+	ActCell    *cells;
+	int			count;
+	int			room;
+} Cells;
 
 typedef struct Merge
 {
@@ -43,20 +54,22 @@ typedef struct Merge
 	int32		high;			/* not this one any more */
 	int			ndropped;
 	int32	   *dropped;		/* ascending */
-	ActCell    *cells;
-	int			count;
-	int			room;
+	Cells		cells;
 } Merge;
 
 static void read_dropped(Merge *merge, ArrayType *array);
-static void read_added(Merge *merge, Relation rel, ArrayType *tids);
+static void read_added(Cells *added, ArrayType *tids);
+static int64 merge_month(Merge *merge, const Cells *added);
+static int64 merge_kind(Merge *merge, const Cells *added);
 static void take_rows(Merge *merge);
 static bool is_in_the_way(const Merge *merge, HeapTuple row, TupleDesc desc);
-static void add_row(Merge *merge, HeapTuple row, TupleDesc desc, bool is_new);
+static ActCell *make_room(Cells *cells, int count);
+static void add_cell(Merge *merge, const ActCell *cell, bool is_new);
 static bool wants(const Merge *merge, const ActCell *cell, bool is_new);
 static void coarsen(const Merge *merge, ActCell *cell);
-static void add_up(Merge *merge);
+static void add_up(Cells *cells);
 static void add_to(ActCell *sum, const ActCell *cell);
+static int32 month_first(int32 quarter);
 static int32 plus(int32 a, int32 b);
 static int64 write_rows(const Merge *merge);
 static int32 row_value(HeapTuple row, TupleDesc desc, int column);
@@ -73,28 +86,99 @@ Datum
 act_merge_rollup(PG_FUNCTION_ARGS)
 {
 	Merge		merge = {0};
+	Cells		added = {0};
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "activity compaction",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
-	Relation	rel;
 	int64		rows;
 
 	merge.organization = PG_GETARG_INT32(0);
 	merge.kind = (ActRollupKind) PG_GETARG_INT32(1);
-	merge.low = merge.since = PG_GETARG_INT32(2);
-	merge.high = merge.until = PG_GETARG_INT32(3);
+	merge.since = PG_GETARG_INT32(2);
+	merge.until = PG_GETARG_INT32(3);
+	read_added(&added, PG_GETARG_ARRAYTYPE_P(4));
 	read_dropped(&merge, PG_GETARG_ARRAYTYPE_P(5));
-	PushActiveSnapshot(GetLatestSnapshot());
-	rel = act_row_open("rollup", RowExclusiveLock);
-	read_added(&merge, rel, PG_GETARG_ARRAYTYPE_P(4));
-	table_close(rel, NoLock);
-	take_rows(&merge);
-	PopActiveSnapshot();
-	add_up(&merge);
-	rows = write_rows(&merge);
+	rows = merge_kind(&merge, &added);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
 	PG_RETURN_INT64(rows);
+}
+
+/* merge_rollups(key integer, added tid[]) RETURNS integer[]: the months that changed */
+Datum
+act_merge_rollups(PG_FUNCTION_ARGS)
+{
+	Cells		added = {0};
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "activity compaction",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	ArrayType  *changed;
+	Datum	   *months = NULL;
+	int			count = 0;
+
+	read_added(&added, PG_GETARG_ARRAYTYPE_P(1));
+	for (int first = 0; first < added.count;)
+	{
+		Merge		merge = {0};
+		Cells		part = {&added.cells[first], 1};
+
+		merge.organization = PG_GETARG_INT32(0);
+		merge.since = month_first(part.cells->quarter);
+		merge.until = month_first(merge.since + 32 * ACT_QUARTERS_OF_DAY);
+		while (first + part.count < added.count &&
+			   part.cells[part.count].quarter < merge.until)
+			part.count++;
+		merge_month(&merge, &part);
+		first += part.count;
+		months = months == NULL ? palloc(sizeof(Datum)) :
+			repalloc(months, (count + 1) * sizeof(Datum));
+		months[count++] = Int32GetDatum(merge.since);
+	}
+	MemoryContextSwitchTo(old);
+	changed = construct_array(months, count, INT4OID, sizeof(int32), true, TYPALIGN_INT);
+	MemoryContextDelete(context);
+	PG_RETURN_ARRAYTYPE_P(changed);
+}
+
+/* All kinds of a month that the cells are of. */
+static int64
+merge_month(Merge *merge, const Cells *added)
+{
+	int64		rows = 0;
+
+	for (int kind = ACT_ROLLUP_EVERYTHING; kind <= ACT_ROLLUP_DAILY_TYPES; kind++)
+	{
+		MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
+													  "activity compaction of a month",
+													  ALLOCSET_DEFAULT_SIZES);
+		MemoryContext old = MemoryContextSwitchTo(context);
+
+		merge->kind = (ActRollupKind) kind;
+		memset(&merge->cells, 0, sizeof(merge->cells));
+		rows += merge_kind(merge, added);
+		MemoryContextSwitchTo(old);
+		MemoryContextDelete(context);
+	}
+	return rows;
+}
+
+/* How many rows it wrote. */
+static int64
+merge_kind(Merge *merge, const Cells *added)
+{
+	merge->low = merge->since;
+	merge->high = merge->until;
+	/* Of the other kinds a month is one row, or has few. */
+	if (merge->kind == ACT_ROLLUP_EVERYTHING && merge->ndropped == 0 && added->count > 0)
+	{
+		merge->low = Max(added->cells[0].quarter, merge->since);
+		merge->high = Min(added->cells[added->count - 1].quarter + 1, merge->until);
+	}
+	for (int i = 0; i < added->count; i++)
+		add_cell(merge, &added->cells[i], true);
+	take_rows(merge);
+	add_up(&merge->cells);
+	return write_rows(merge);
 }
 
 static void
@@ -110,40 +194,42 @@ read_dropped(Merge *merge, ArrayType *array)
 	qsort(merge->dropped, merge->ndropped, sizeof(int32), compare_quarters);
 }
 
-/* Rows by where they lie; they are left there. */
+/* The cells of rows, by where these lie, where they are left; by quarters. */
 static void
-read_added(Merge *merge, Relation rel, ArrayType *tids)
+read_added(Cells *added, ArrayType *tids)
 {
+	Relation	rel = act_row_open("rollup", RowExclusiveLock);
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
 	Datum	   *values;
 	int			count;
-	int32		low = PG_INT32_MAX;
-	int32		high = PG_INT32_MIN;
 
 	deconstruct_array(tids, TIDOID, sizeof(ItemPointerData), false, TYPALIGN_SHORT, &values,
 					  NULL, &count);
+	PushActiveSnapshot(GetLatestSnapshot());
 	for (int i = 0; i < count; i++)
 	{
-		ItemPointer tid = (ItemPointer) DatumGetPointer(values[i]);
+		ActCell    *cells;
 		HeapTuple	row;
 		bool		owned;
+		int			its;
 
-		if (!table_tuple_fetch_row_version(rel, tid, GetActiveSnapshot(), slot))
+		if (!table_tuple_fetch_row_version(rel, (ItemPointer) DatumGetPointer(values[i]),
+										   GetActiveSnapshot(), slot))
 			continue;
 		row = ExecFetchSlotHeapTuple(slot, false, &owned);
-		low = Min(low, row_value(row, RelationGetDescr(rel), ACT_ROLLUP_FIRST));
-		high = Max(high, row_value(row, RelationGetDescr(rel), ACT_ROLLUP_LAST));
-		add_row(merge, row, RelationGetDescr(rel), true);
+		its = act_cells_read(row, RelationGetDescr(rel), &cells);
+		memcpy(make_room(added, its), cells, its * sizeof(ActCell));
+		added->count += its;
+		pfree(cells);
 		if (owned)
 			heap_freetuple(row);
 	}
+	PopActiveSnapshot();
 	ExecDropSingleTupleTableSlot(slot);
-	/* Of the others a month is one row, or has few. */
-	if (merge->kind == ACT_ROLLUP_EVERYTHING && merge->ndropped == 0)
-	{
-		merge->low = Max(low, merge->since);
-		merge->high = high < merge->until ? high + 1 : merge->until;
-	}
+	table_close(rel, NoLock);
+	for (int i = 0; i < added->count; i++)
+		added->cells[i].order = i;
+	qsort(added->cells, added->count, sizeof(ActCell), compare);
 }
 
 /* The rows of the kind that are in the way: read, and deleted. */
@@ -165,21 +251,27 @@ take_rows(Merge *merge)
 				Int32GetDatum(merge->since));
 	ScanKeyInit(&keys[3], ACT_ROLLUP_FIRST, BTLessStrategyNumber, F_INT4LT,
 				Int32GetDatum(merge->until));
+	PushActiveSnapshot(GetLatestSnapshot());
 	act_row_begin_at(&scan, act_row_open("rollup", RowExclusiveLock), "rollup_key",
 					 lengthof(keys), keys, GetActiveSnapshot());
 	while ((row = act_row_next(&scan)) != NULL)
 	{
 		TupleDesc	desc = RelationGetDescr(scan.rel);
+		ActCell    *cells;
+		int			its;
 
 		CHECK_FOR_INTERRUPTS();
 		if (!is_in_the_way(merge, row, desc))
 			continue;
-		add_row(merge, row, desc, false);
+		its = act_cells_read(row, desc, &cells);
+		for (int i = 0; i < its; i++)
+			add_cell(merge, &cells[i], false);
 		tids = tids == NULL ? palloc(sizeof(ItemPointerData)) :
 			repalloc(tids, (count + 1) * sizeof(ItemPointerData));
 		tids[count++] = row->t_self;
 	}
 	act_row_end(&scan);
+	PopActiveSnapshot();
 	rel = act_row_open("rollup", RowExclusiveLock);
 	for (int i = 0; i < count; i++)
 		act_row_delete(rel, &tids[i]);
@@ -196,31 +288,32 @@ is_in_the_way(const Merge *merge, HeapTuple row, TupleDesc desc)
 		 row_value(row, desc, ACT_ROLLUP_CELLS) < ROW_CELLS / 2);
 }
 
-static void
-add_row(Merge *merge, HeapTuple row, TupleDesc desc, bool is_new)
+/* Where so many more go, which are not counted yet. */
+static ActCell *
+make_room(Cells *cells, int count)
 {
-	ActCell    *cells;
-	int			count = act_cells_read(row, desc, &cells);
-
-	if (merge->count + count > merge->room)
+	if (cells->count + count > cells->room)
 	{
-		merge->room = Max(2 * merge->room, merge->count + count + 1024);
-		merge->cells = merge->cells == NULL ?
-			MemoryContextAllocHuge(CurrentMemoryContext, merge->room * sizeof(ActCell)) :
-			repalloc_huge(merge->cells, merge->room * sizeof(ActCell));
+		cells->room = Max(2 * cells->room, cells->count + count + 256);
+		cells->cells = cells->cells == NULL ?
+			MemoryContextAllocHuge(CurrentMemoryContext, cells->room * sizeof(ActCell)) :
+			repalloc_huge(cells->cells, cells->room * sizeof(ActCell));
 	}
-	for (int i = 0; i < count; i++)
-	{
-		ActCell    *cell = &cells[i];
+	return &cells->cells[cells->count];
+}
 
-		if (!wants(merge, cell, is_new))
-			continue;
-		coarsen(merge, cell);
-		cell->order = merge->count;
-		cell->named_at = cell->last_at;
-		merge->cells[merge->count++] = *cell;
-	}
-	pfree(cells);
+static void
+add_cell(Merge *merge, const ActCell *cell, bool is_new)
+{
+	ActCell    *its;
+
+	if (!wants(merge, cell, is_new))
+		return;
+	its = make_room(&merge->cells, 1);
+	*its = *cell;
+	its->order = merge->cells.count++;
+	its->named_at = cell->last_at;
+	coarsen(merge, its);
 }
 
 static bool
@@ -253,26 +346,26 @@ coarsen(const Merge *merge, ActCell *cell)
 
 /* Equal cells become one; what comes to no event is left out. */
 static void
-add_up(Merge *merge)
+add_up(Cells *cells)
 {
 	int			sums = 0;
 
-	qsort(merge->cells, merge->count, sizeof(ActCell), compare);
-	for (int i = 0; i < merge->count; i++)
+	qsort(cells->cells, cells->count, sizeof(ActCell), compare);
+	for (int i = 0; i < cells->count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (sums > 0 && compare_keys(&merge->cells[sums - 1], &merge->cells[i]) == 0)
+		if (sums > 0 && compare_keys(&cells->cells[sums - 1], &cells->cells[i]) == 0)
 		{
-			add_to(&merge->cells[sums - 1], &merge->cells[i]);
+			add_to(&cells->cells[sums - 1], &cells->cells[i]);
 			continue;
 		}
-		if (sums > 0 && merge->cells[sums - 1].events == 0)
+		if (sums > 0 && cells->cells[sums - 1].events == 0)
 			sums--;
-		merge->cells[sums++] = merge->cells[i];
+		cells->cells[sums++] = cells->cells[i];
 	}
-	if (sums > 0 && merge->cells[sums - 1].events == 0)
+	if (sums > 0 && cells->cells[sums - 1].events == 0)
 		sums--;
-	merge->count = sums;
+	cells->count = sums;
 }
 
 static void
@@ -332,25 +425,37 @@ write_rows(const Merge *merge)
 	int			first = 0;
 	int			quarter = 0;	/* where the present one begins */
 
-	if (merge->count == 0)
+	if (merge->cells.count == 0)
 		return 0;
 	act_row_begin_write(&writer, act_row_open("rollup", RowExclusiveLock));
-	for (int i = 1; i <= merge->count; i++)
+	for (int i = 1; i <= merge->cells.count; i++)
 	{
-		if (i < merge->count)
+		if (i < merge->cells.count)
 		{
-			if (merge->cells[i].quarter == merge->cells[i - 1].quarter)
+			if (merge->cells.cells[i].quarter == merge->cells.cells[i - 1].quarter)
 				continue;
 			quarter = i;
 			if (!several || quarter / ROW_CELLS == first / ROW_CELLS)
 				continue;
 		}
-		act_cells_write(&writer, merge->kind, &merge->cells[first], i - first);
+		act_cells_write(&writer, merge->kind, &merge->cells.cells[first], i - first);
 		first = i;
 		rows++;
 	}
 	act_row_end_write(&writer);
 	return rows;
+}
+
+/* The first quarter hour of the month (UTC). */
+static int32
+month_first(int32 quarter)
+{
+	int			year;
+	int			month;
+	int			day;
+
+	j2date(quarter / ACT_QUARTERS_OF_DAY + UNIX_EPOCH_JDATE, &year, &month, &day);
+	return (date2j(year, month, 1) - UNIX_EPOCH_JDATE) * ACT_QUARTERS_OF_DAY;
 }
 
 static int32
