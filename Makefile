@@ -7,12 +7,12 @@ HERE := $(filter-out ./,$(dir $(firstword $(MAKEFILE_LIST))))
 EXTVERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(HERE)$(EXTENSION).control)
 
 # The parts of the install script, in the order in which they run.
-SQL_PARTS = schema types event_type tables aside taxonomy record tier feed track \
+SQL_PARTS = schema version types event_type tables aside taxonomy record tier feed track \
 	append_only guard retention stream webhook_tables webhook_base webhook_endpoint \
 	webhook_delivery webhook_upkeep webhook_view connection token serve audit compliance reads export \
 	consumer measure rollup cells analytics mrr seal own_index health member \
 	http_route http_answer http_caller http_activity http_session http_realtime http_webhook \
-	http_member http_analytics http_export http_lines http_idempotency http_openapi http access
+	http_member http_analytics http_export http_lines http_idempotency http_openapi http access finish
 
 MODULE_big = activity
 OBJS = \

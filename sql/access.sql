@@ -1,4 +1,4 @@
--- Who may do what. The last part: it sees everything that the others made.
+-- Who may do what, of all that the parts before have made.
 
 -- What each right opens. Names without arguments mean every function of that
 -- name; "use" comes with every right.
@@ -12,6 +12,7 @@ BEGIN ATOMIC
 	('use', 'function', 'channel'),
 	('use', 'function', 'event_id'),
 	('use', 'function', 'event_time'),
+	('use', 'function', 'version'),
 	('use', 'function', 'organization_tier'),
 	('use', 'function', 'category'),
 	('use', 'function', 'action'),

@@ -1,17 +1,5 @@
 -- What each upgrade ends with.
 
--- Indexes that are new are remembered like the others.
-INSERT INTO _activity.own_index
-SELECT held.relname, index.relname, pg_catalog.pg_get_indexdef(index.oid)
-FROM pg_catalog.pg_index i
-JOIN pg_catalog.pg_class held ON held.oid = i.indrelid
-JOIN pg_catalog.pg_class index ON index.oid = i.indexrelid
-JOIN pg_catalog.pg_depend d ON d.objid = held.oid AND d.classid = 'pg_catalog.pg_class'::regclass
-	AND d.refclassid = 'pg_catalog.pg_extension'::regclass AND d.deptype = 'e'
-WHERE held.relnamespace = '_activity'::regnamespace
-  AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint c WHERE c.conindid = i.indexrelid)
-  AND NOT EXISTS (SELECT FROM _activity.own_index own WHERE own.relation = held.relname AND own.name = index.relname);
-
 -- Sessions that know the tables look at the extension's version again.
 CREATE OR REPLACE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE
 	ON _activity.event
@@ -19,7 +7,7 @@ CREATE OR REPLACE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE
 ALTER TABLE _activity.event ENABLE ALWAYS TRIGGER append_only;
 
 -- Rights to what is new are not given here, because what a script grants is in no
--- dump; it says what to call instead.
+-- dump; it says what to call instead, as a warning, since scripts may give no notice.
 DO $$
 DECLARE
 	item record;
@@ -49,7 +37,7 @@ BEGIN
 			  AND pg_catalog.has_function_privilege(acl.grantee, allow.oid, 'EXECUTE')))
 		ORDER BY 1, marker.place
 	LOOP
-		RAISE NOTICE 'there is more in a right that % has', item.role
+		RAISE WARNING 'role % lacks what is new in its right', item.role
 			USING HINT = pg_catalog.format('SELECT activity.allow(%L, %L)', item.role, item.what);
 	END LOOP;
 END

@@ -15,6 +15,7 @@
 #include "access/table.h"
 #include "catalog/pg_extension.h"
 #include "commands/extension.h"
+#include "funcapi.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
@@ -26,6 +27,8 @@ static const char *const known[] = {ACT_KNOWN_VERSIONS};
 
 static char *installed_version(void);
 static bool is_known(const char *version);
+
+PG_FUNCTION_INFO_V1(act_version);
 
 void
 act_version_check(void)
@@ -78,4 +81,21 @@ is_known(const char *version)
 		if (strcmp(known[i], version) == 0)
 			return true;
 	return false;
+}
+
+/* activity.version(OUT library text, OUT installed text) */
+PGDLLEXPORT Datum
+act_version(PG_FUNCTION_ARGS)
+{
+	char	   *installed = installed_version();
+	Datum		values[2] = {CStringGetTextDatum(ACT_VERSION)};
+	bool		nulls[2] = {false, installed == NULL};
+	TupleDesc	desc;
+
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "activity.version() returns two texts");
+	if (installed != NULL)
+		values[1] = CStringGetTextDatum(installed);
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc),
+													  values, nulls)));
 }
