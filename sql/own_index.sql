@@ -70,6 +70,21 @@ AS 'MODULE_PATHNAME', 'act_table_problems';
 COMMENT ON FUNCTION _activity.table_problems() IS
 	'tables, indexes and sequences of the extension that are missing or have other columns than it made';
 
+-- The triggers that the tables must have, all of them ENABLE ALWAYS.
+CREATE VIEW _activity.wanted_trigger WITH (security_barrier) AS
+SELECT relation::name, 'append_only'::name AS name
+FROM unnest(ARRAY['event', 'expiry', 'incarnation', 'organization', 'organization_tier', 'own_index',
+	'publication', 'redaction', 'segment', 'stream', 'stream_anchor']) relation
+UNION ALL
+VALUES ('event_type_definition'::name, 'forget_event_types'::name), ('measure', 'measure_changed'),
+	('webhook_endpoint', 'webhook_endpoint_changed')
+UNION ALL
+SELECT part.relname, 'append_only'
+FROM pg_catalog.pg_inherits its JOIN pg_catalog.pg_class part ON part.oid = its.inhrelid
+WHERE its.inhparent IN ('_activity.event'::regclass, '_activity.stream'::regclass) AND part.relkind = 'r';
+COMMENT ON VIEW _activity.wanted_trigger IS
+	'every trigger that the tables of the extension must have, enabled always';
+
 CREATE VIEW _activity.problem WITH (security_barrier) AS
 SELECT pg_catalog.format('"_activity.%s" %s', relation, problem) AS problem,
 	relation IN ('event', 'event_default', 'incarnation', 'publication', 'publication_pkey') AS stops
@@ -78,7 +93,7 @@ UNION ALL
 SELECT pg_catalog.format('index "_activity.%s" is missing: activity.maintain() makes it again', name), name ~ '_xid$'
 FROM _activity.missing_index
 UNION ALL
-SELECT pg_catalog.format('table "_activity.%s" is unlogged: a crash empties it', c.relname), false
+SELECT pg_catalog.format('table "_activity.%s" is unlogged: a crash empties it until ALTER TABLE ... SET LOGGED', c.relname), false
 FROM pg_catalog.pg_class c
 WHERE c.relnamespace = '_activity'::regnamespace AND c.relkind IN ('r', 'S') AND c.relpersistence <> 'p'
 UNION ALL
@@ -87,11 +102,21 @@ FROM (VALUES ('activity_guard_ddl'), ('activity_guard_drop')) wanted (name)
 WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_event_trigger t
 	WHERE t.evtname = wanted.name AND t.evtenabled = 'A')
 UNION ALL
-SELECT pg_catalog.format('table "_activity.%s" is not append-only: its trigger is missing or off', c.relname), false
-FROM pg_catalog.pg_class c
-JOIN pg_catalog.pg_inherits its ON its.inhrelid = c.oid
-WHERE its.inhparent = '_activity.event'::regclass AND c.relkind = 'r'
-  AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger t
-	WHERE t.tgrelid = c.oid AND t.tgname = 'append_only' AND t.tgenabled = 'A');
+SELECT pg_catalog.format('event trigger "%s" is off: what becomes of tracked tables is not followed', wanted.name), false
+FROM (VALUES ('activity_follow_alter'), ('activity_follow_drop')) wanted (name)
+WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_event_trigger t
+	WHERE t.evtname = wanted.name AND t.evtenabled IN ('A', 'O'))
+UNION ALL
+SELECT pg_catalog.format(CASE WHEN wanted.name = 'append_only'
+		THEN 'table "_activity.%s" is not append-only: its trigger is missing, off or not ENABLE ALWAYS'
+		ELSE 'trigger "%2$s" of table "_activity.%1$s" is missing, off or not ENABLE ALWAYS' END,
+	wanted.relation, wanted.name), false
+FROM _activity.wanted_trigger wanted
+WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
+	WHERE c.relname = wanted.relation AND c.relnamespace = '_activity'::regnamespace
+	  AND t.tgname = wanted.name AND t.tgenabled = 'A')
+UNION ALL
+SELECT '"_activity.publication" is empty, but events have been published: restore it from a backup of the same time', true
+WHERE NOT EXISTS (SELECT FROM _activity.publication) AND EXISTS (SELECT FROM _activity.stream);
 COMMENT ON VIEW _activity.problem IS
 	'what is wrong with the tables of the extension, a sentence each; stops: what is committed can''t be told from what is published';

@@ -107,6 +107,7 @@ is_allowed(AlterTableType what)
 		case AT_DisableRowSecurity:
 		case AT_NoForceRowSecurity:
 		case AT_AttachPartition:
+		case AT_SetLogged:		/* as the extension made it */
 			return true;
 		default:
 			return false;
@@ -118,7 +119,6 @@ what_it_changes(AlterTableType what)
 {
 	switch (what)
 	{
-		case AT_SetLogged:
 		case AT_SetUnLogged:
 			return "persistence";
 		case AT_DetachPartition:

@@ -1,11 +1,35 @@
 -- What somebody broke while the guards were off shows in health, does not spread,
 -- and heals.
 \set ON_ERROR_STOP 1
-SELECT plan(22);
+SELECT plan(29);
 SELECT activity.set_tier('org', 'enterprise');
 SELECT activity.record('org', 'credit.charge', '{"amount": 1}');
 SELECT activity.publish();
 SELECT is((SELECT problems FROM activity.health), '{}', 'nothing is wrong');
+-- Every trigger that is off, or on in another way, is told.
+CREATE FUNCTION untold(action text) RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+	its record;
+BEGIN
+	FOR its IN SELECT c.relname, t.tgname, t.tgenabled, c.oid::regclass AS tab FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+		WHERE c.relnamespace = '_activity'::regnamespace AND NOT t.tgisinternal
+	LOOP
+		EXECUTE format('ALTER TABLE %s %s TRIGGER %I', its.tab, action, its.tgname);
+		IF NOT EXISTS (SELECT FROM activity.health h WHERE cardinality(h.problems) = 1
+			AND h.problems[1] ~ format('"_activity.%s"', its.relname)) THEN
+			RETURN NEXT its.tab || '.' || its.tgname;
+		END IF;
+		EXECUTE format('ALTER TABLE %s ENABLE %s TRIGGER %I', its.tab, CASE its.tgenabled WHEN 'A' THEN 'ALWAYS' ELSE '' END, its.tgname);
+	END LOOP;
+END $$;
+SELECT set_eq($$SELECT relation, name, 'A'::"char" FROM _activity.wanted_trigger$$, $$SELECT c.relname, t.tgname, t.tgenabled
+	FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid WHERE c.relnamespace = '_activity'::regnamespace AND NOT t.tgisinternal$$, 'the triggers that there are');
+SELECT is_empty($$SELECT untold('DISABLE')$$, 'a trigger that is off is told, whatever table it is of');
+SELECT is_empty($$SELECT untold('ENABLE REPLICA')$$, 'one that sleeps, too');
+SELECT is((SELECT problems FROM activity.health), '{}', 'and as they were, nothing is wrong');
+ALTER EVENT TRIGGER activity_follow_drop DISABLE;
+SELECT is((SELECT cardinality(problems) FROM activity.health), 1, 'what follows tracked tables is told when it is off');
+ALTER EVENT TRIGGER activity_follow_drop ENABLE;
 ALTER EVENT TRIGGER activity_guard_ddl DISABLE;
 ALTER EVENT TRIGGER activity_guard_drop DISABLE;
 SELECT is((SELECT cardinality(problems) FROM activity.health), 2, 'guards that are off are told');
@@ -54,6 +78,10 @@ SELECT count(*) FROM activity.maintain();
 SELECT is((SELECT count(*) FROM _activity.missing_index), 0::bigint, 'and made when nothing is in the way');
 ALTER TABLE _activity.organization SET UNLOGGED;
 SELECT ok((SELECT problems::text ~ 'organization.{2,4} is unlogged' FROM activity.health), 'an unlogged table is told');
+ALTER EVENT TRIGGER activity_guard_ddl ENABLE ALWAYS;
+ALTER TABLE _activity.organization SET LOGGED;
+SELECT ok((SELECT problems::text !~ 'unlogged' FROM activity.health), 'and cured as health says, past the guards');
+ALTER EVENT TRIGGER activity_guard_ddl DISABLE;
 
 -- History is not published a second time.
 ALTER TABLE _activity.publication DISABLE TRIGGER append_only;
@@ -62,6 +90,7 @@ TRUNCATE _activity.publication;
 SELECT activity.publish();
 SELECT is(:'LAST_ERROR_MESSAGE'::text, '"_activity.publication" is empty, but events have been published', 'no second beginning');
 \set ON_ERROR_STOP 1
+SELECT ok((SELECT problems::text ~ 'publication.{2,4} is empty' AND backlog IS NULL FROM activity.health), 'health tells that, too');
 INSERT INTO _activity.stream (position, organization, segment, id, hash)
 SELECT position + 1000, organization, segment, id, hash FROM _activity.stream ORDER BY position LIMIT 1;
 SELECT ok((SELECT string_agg(problem, ' ') ~ 'at another position' FROM activity.verify('org')), 'an event at two positions is found');
