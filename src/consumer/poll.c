@@ -174,6 +174,7 @@ begin(Poll *poll, FunctionCallInfo fcinfo)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("lease must be longer than nothing")));
 
+	PreventCommandIfReadOnly("activity.poll()");
 	act_planted_check_table("consumer");
 	act_planted_check_table("consumer_mark");
 	act_planted_check_table("consumer_lease");

@@ -99,6 +99,9 @@ record(1);
 $ship[-1] = 'ocsf';
 ok(run_ship('--once', '--', 'cat'), 'to standard output');
 like($out, qr/^\{"class_uid":6003,.*\}\n\z/, 'as OCSF');
+record(1);
+ok(!run_ship('--once', '--lease', 1, '--', 'false'), 'that a batch was given up is told by the exit code');
+$node->safe_psql('postgres', "SELECT activity.seek('$quoted', 'now')");
 
 # What it refuses, and what it tells.
 ok(!run_ship('--once'), 'a command or a folder is needed');

@@ -22,6 +22,7 @@ $standby->start;
 # Months are made, rows moved and dropped while the standby replays it.
 $primary->safe_psql('postgres', q{
 	SELECT activity.set_tier('org', 'enterprise');
+	SELECT activity.create_consumer('reader', start => 'earliest');
 	SELECT activity.define_event_type('kitchen.burnt', 'Burnt {dish}');
 	SELECT activity.record('org', 'kitchen.burnt', jsonb_build_object('id', i, 'dish', 'soup'),
 		occurred_at => now() - i * interval '1 month') FROM generate_series(0, 20) i;
@@ -59,6 +60,12 @@ foreach my $command (
 	q{SELECT activity.define_event_type('kitchen.served', 'Served')},
 	q{SELECT activity.set_retention('org', '1 year')},
 	q{SELECT activity.maintain()},
+	q{SELECT activity.publish()},
+	q{SELECT * FROM activity.poll('reader')},
+	q{SELECT activity.seek('reader', 'now')},
+	q{SELECT activity.place_hold('org', 'why')},
+	q{SELECT * FROM activity.redact_person('u1', 'why')},
+	q{SELECT * FROM activity.claim_deliveries()},
 	q{SELECT activity.allow('pg_monitor', 'read')},
 	q{SELECT activity.track('memberships', 'membership')},
 	q{SELECT activity.untrack('memberships')},
