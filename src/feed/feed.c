@@ -28,19 +28,26 @@ PG_FUNCTION_INFO_V1(act_feed_count);
 extern PGDLLEXPORT Datum act_feed(PG_FUNCTION_ARGS);
 extern PGDLLEXPORT Datum act_feed_count(PG_FUNCTION_ARGS);
 
+int
+act_feed_page_size(FunctionCallInfo fcinfo, int argument)
+{
+	int			size = PG_ARGISNULL(argument) ? ACT_FEED_PAGE_DEFAULT :
+		PG_GETARG_INT32(argument);
+
+	if (size < 1 || size > ACT_FEED_PAGE_MOST)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("page_size must be between 1 and %d, not %d",
+						ACT_FEED_PAGE_MOST, size),
+				 errhint("Read on with the last event's id as \"before\".")));
+	return size;
+}
+
 void
 act_feed_page_read(FunctionCallInfo fcinfo, ActFeedPage *page)
 {
 	page->filter = act_feed_filter_read(fcinfo, ARG_VIEWER);
-	page->size = PG_ARGISNULL(ARG_PAGE_SIZE) ?
-		ACT_FEED_PAGE_DEFAULT : PG_GETARG_INT32(ARG_PAGE_SIZE);
-	if (page->size < 1 || page->size > ACT_FEED_PAGE_MOST)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("page_size must be between 1 and %d, not %d",
-						ACT_FEED_PAGE_MOST, page->size),
-				 errhint("Read on with the last event's id as \"before\".")));
-
+	page->size = act_feed_page_size(fcinfo, ARG_PAGE_SIZE);
 	act_read_note(page->filter, PG_ARGISNULL(ARG_VIEWER) ? NULL :
 				  PG_GETARG_TEXT_PP(ARG_VIEWER));
 	page->direction = BackwardScanDirection;

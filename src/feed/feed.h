@@ -22,6 +22,9 @@ typedef struct ActFeedPage
 	ScanDirection direction;
 } ActFeedPage;
 
+/* The size of a page, checked. */
+extern int	act_feed_page_size(FunctionCallInfo fcinfo, int argument);
+
 /* Reads and checks the arguments of feed() and feed_page(). */
 extern void act_feed_page_read(FunctionCallInfo fcinfo, ActFeedPage *page);
 

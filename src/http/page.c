@@ -72,16 +72,22 @@ act_http_page(PG_FUNCTION_ARGS)
 	StringInfoData out;
 
 	page.filter = read_filter(fcinfo);
-	page.size = PG_GETARG_INT32(ARG_SIZE);
+	page.size = act_feed_page_size(fcinfo, ARG_SIZE);
 	page.direction = BackwardScanDirection;
 	act_read_note(page.filter, PG_ARGISNULL(ARG_READER) ? NULL :
 				  PG_GETARG_TEXT_PP(ARG_READER));
 	if (!PG_ARGISNULL(ARG_PAGE))
 	{
+		int64		number = PG_GETARG_INT64(ARG_PAGE);
+
+		if (number < 1 || number > PG_INT64_MAX / page.size)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("there is no page " INT64_FORMAT, number)));
 		page.numbered = true;
-		page.skip = (PG_GETARG_INT64(ARG_PAGE) - 1) * page.size;
+		page.skip = (number - 1) * page.size;
 	}
-	count(&page, PG_GETARG_BOOL(ARG_COUNT));
+	count(&page, !PG_ARGISNULL(ARG_COUNT) && PG_GETARG_BOOL(ARG_COUNT));
 	if (!PG_ARGISNULL(ARG_AFTER))
 	{
 		act_feed_filter_after(page.filter, PG_GETARG_UUID_P(ARG_AFTER));

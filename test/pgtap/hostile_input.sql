@@ -2,7 +2,7 @@
 \set ON_ERROR_STOP 1
 BEGIN;
 SET LOCAL client_min_messages = error;
-SELECT plan(14);
+SELECT plan(28);
 SELECT activity.set_tier('org', 'enterprise');
 
 -- Claims that are JSON, but more than jsonb takes.
@@ -47,5 +47,12 @@ BEGIN
 END $$;
 SELECT is((SELECT sum(changes) FROM activity.gaps), 1050::numeric, 'what was rolled back is not counted');
 SELECT is((SELECT count(*) FROM activity.gaps), 101::bigint, 'and nothing else has come');
+
+-- A page of no size, or of none that there may be, private as the function is.
+SELECT count(activity.record('crowd', 'auth.signin')) FROM generate_series(1, 3000);
+SELECT throws_ok(format($$SELECT _activity.http_page('crowd', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, %s, %s, %L, NULL)$$, size, page, counts),
+	'22023', NULL, format('page %s of %s', page, size))
+FROM (VALUES (0, '1'), (-1, '1'), (1001, '1'), (-2147483648, 'NULL'), (2147483647, 'NULL'), (10, '0'), (10, '9223372036854775807')) v (size, page),
+	unnest('{true,NULL}'::bool[]) counts;
 SELECT * FROM finish();
 ROLLBACK;
