@@ -156,7 +156,12 @@ act_cells_read(HeapTuple row, TupleDesc desc, ActCell **cells)
 	bool		isnull;
 	int32		organization = DatumGetInt32(heap_getattr(row, ACT_ROLLUP_ORGANIZATION, desc, &isnull));
 	int			count = DatumGetInt32(heap_getattr(row, ACT_ROLLUP_CELLS, desc, &isnull));
+	Datum		quarters = heap_getattr(row, ACT_ROLLUP_QUARTERS, desc, &isnull);
 
+	/* Before so many get their memory. */
+	if (isnull || count != ArrayGetNItems(ARR_NDIM(DatumGetArrayTypeP(quarters)),
+										  ARR_DIMS(DatumGetArrayTypeP(quarters))))
+		act_cells_complain();
 	*cells = MemoryContextAllocExtended(CurrentMemoryContext, Max(count, 1) * sizeof(ActCell),
 										MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	for (int i = 0; i < count; i++)
@@ -177,13 +182,21 @@ act_cells_read(HeapTuple row, TupleDesc desc, ActCell **cells)
 						  elements[column].len, elements[column].by_value,
 						  elements[column].align, &values, &nulls, &there);
 		if (there != count)
-			elog(ERROR, "a rollup's columns differ in length");
+			act_cells_complain();
 		for (int i = 0; i < count; i++)
 			read_value(&(*cells)[i], column, values[i], nulls[i]);
 		pfree(values);
 		pfree(nulls);
 	}
 	return count;
+}
+
+void
+act_cells_complain(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("a row of _activity.rollup has columns that differ in length")));
 }
 
 static void

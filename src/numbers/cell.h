@@ -49,6 +49,8 @@ extern void act_cells_write(ActRowWriter *writer, ActRollupKind kind,
 							const ActCell *cells, int count);
 
 /* A row's cells, palloc'd with all that they point at; returns how many. */
+/* The error for what the extension can't have written; rows are as their owner left them. */
+extern void act_cells_complain(void) pg_attribute_noreturn();
 extern int	act_cells_read(HeapTuple row, TupleDesc desc, ActCell **cells);
 
 #endif

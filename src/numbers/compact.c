@@ -14,6 +14,7 @@
 #include "catalog/pg_type.h"
 #include "common/int.h"
 #include "miscadmin.h"
+#include "storage/bufmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/datetime.h"
@@ -93,6 +94,10 @@ act_merge_rollup(PG_FUNCTION_ARGS)
 	int64		rows;
 
 	merge.organization = PG_GETARG_INT32(0);
+	if (PG_GETARG_INT32(1) < ACT_ROLLUP_EVERYTHING || PG_GETARG_INT32(1) > ACT_ROLLUP_DAILY_TYPES)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("there are no rollups of kind %d", PG_GETARG_INT32(1))));
 	merge.kind = (ActRollupKind) PG_GETARG_INT32(1);
 	merge.since = PG_GETARG_INT32(2);
 	merge.until = PG_GETARG_INT32(3);
@@ -208,12 +213,15 @@ read_added(Cells *added, ArrayType *tids)
 	PushActiveSnapshot(GetLatestSnapshot());
 	for (int i = 0; i < count; i++)
 	{
+		ItemPointer tid = (ItemPointer) DatumGetPointer(values[i]);
 		ActCell    *cells;
 		HeapTuple	row;
 		bool		owned;
 		int			its;
 
-		if (!table_tuple_fetch_row_version(rel, (ItemPointer) DatumGetPointer(values[i]),
+		if (ItemPointerGetBlockNumberNoCheck(tid) >= RelationGetNumberOfBlocks(rel) ||
+			!ItemPointerIsValid(tid) ||
+			!table_tuple_fetch_row_version(rel, tid,
 										   GetActiveSnapshot(), slot))
 			continue;
 		row = ExecFetchSlotHeapTuple(slot, false, &owned);

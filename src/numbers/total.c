@@ -249,10 +249,11 @@ read_row(ActTotal *total, HeapTuple row, TupleDesc desc, Cells *into)
 	int			count = read_array(row, ACT_ROLLUP_QUARTERS, desc, &quarters);
 	bool		any = total->width == 1;
 
-	if (read_array(row, ACT_ROLLUP_MEASURES, desc, &measures) != count ||
+	if (count < 0 ||
+		read_array(row, ACT_ROLLUP_MEASURES, desc, &measures) != count ||
 		read_array(row, ACT_ROLLUP_EVENTS, desc, &events) != count ||
 		(!any && read_array(row, ACT_ROLLUP_TYPES, desc, &types) != count))
-		elog(ERROR, "a rollup's columns differ in length");
+		act_cells_complain();
 	for (int i = 0; i < count; i++)
 		if (DatumGetInt32(measures[i]) == 0 &&
 			(any || act_values_have(&total->filter->types, DatumGetInt32(types[i]))))
@@ -264,7 +265,7 @@ read_row(ActTotal *total, HeapTuple row, TupleDesc desc, Cells *into)
 		pfree(types);
 }
 
-/* Whose elements are integers, none of them null. */
+/* Whose elements are integers, none of them null; -1 where there is no array. */
 static int
 read_array(HeapTuple row, int column, TupleDesc desc, Datum **elements)
 {

@@ -112,6 +112,7 @@ sub set_up
 		SELECT FROM activity.create_connection('org', 'user');
 		SELECT count(activity.record('org', 'auth.signin', '{"id": "user"}', occurred_at => now() - n * interval '9 days'))
 			FROM generate_series(1, 20) n;
+		SELECT activity.set_tier('crowded', 'enterprise');
 		SELECT count(activity.record('crowded', 'auth.signin')) FROM generate_series(1, 20000);
 		SELECT FROM activity.publish();
 		SELECT FROM activity.publish();

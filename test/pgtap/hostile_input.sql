@@ -2,7 +2,7 @@
 \set ON_ERROR_STOP 1
 BEGIN;
 SET LOCAL client_min_messages = error;
-SELECT plan(28);
+SELECT plan(38);
 SELECT activity.set_tier('org', 'enterprise');
 
 -- Claims that are JSON, but more than jsonb takes.
@@ -49,10 +49,32 @@ SELECT is((SELECT sum(changes) FROM activity.gaps), 1050::numeric, 'what was rol
 SELECT is((SELECT count(*) FROM activity.gaps), 101::bigint, 'and nothing else has come');
 
 -- A page of no size, or of none that there may be, private as the function is.
+SELECT activity.set_tier('crowd', 'enterprise');
 SELECT count(activity.record('crowd', 'auth.signin')) FROM generate_series(1, 3000);
 SELECT throws_ok(format($$SELECT _activity.http_page('crowd', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, %s, %s, %L, NULL)$$, size, page, counts),
 	'22023', NULL, format('page %s of %s', page, size))
 FROM (VALUES (0, '1'), (-1, '1'), (1001, '1'), (-2147483648, 'NULL'), (2147483647, 'NULL'), (10, '0'), (10, '9223372036854775807')) v (size, page),
 	unnest('{true,NULL}'::bool[]) counts;
+
+-- Rollups as whoever owns them may have written them, and places where none are.
+SELECT count(activity.record('crowd', 'auth.signin', occurred_at => now() - n * interval '10 minutes')) FROM generate_series(1, 3000) n;
+SELECT min(key) AS crowd FROM _activity.organization WHERE id = 'crowd' \gset
+PREPARE total AS SELECT _activity.http_page('crowd', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 10, 1, true, NULL)::jsonb->>'total';
+PREPARE compact AS SELECT _activity.compact_rollups(:crowd);
+SELECT results_eq('total', $$VALUES ('6000')$$, 'counted');
+SELECT throws_ok(format($$SELECT _activity.merge_rollup(%s, %s, 0, 2147483647, '{}')$$, :crowd, kind), '22023', NULL, 'no kind ' || kind)
+FROM unnest(ARRAY[-1, 0, 77]) kind;
+SELECT lives_ok(format($$SELECT _activity.merge_rollups(%s, ARRAY['(0,0)', '(0,9999)', '(4294967295,1)', '(77777,1)']::tid[])$$, :crowd), 'no rows there');
+SAVEPOINT before;
+INSERT INTO _activity.rollup (organization, kind, first, last, cells) SELECT :crowd, kind, 0, 2147483647, -1 FROM generate_series(0, 5) kind;
+SELECT throws_ok('total', 'XX001', NULL, 'cells without columns are not counted');
+SELECT throws_ok('compact', 'XX001', NULL, 'nor compacted');
+ROLLBACK TO before;
+INSERT INTO _activity.rollup (organization, kind, first, last, cells, quarters, measures, events, types)
+SELECT :crowd, kind, 0, 2147483647, 2147483647, '{1,2}', '{0}', '{1,1}', '{1,1}' FROM generate_series(0, 5) kind;
+SELECT throws_ok('total', 'XX001', NULL, 'nor such as differ in length');
+SELECT throws_ok('compact', 'XX001', NULL, 'in both');
+ROLLBACK TO before;
+SELECT results_eq('total', $$VALUES ('6000')$$, 'without them it is counted as before');
 SELECT * FROM finish();
 ROLLBACK;
