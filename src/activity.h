@@ -32,6 +32,7 @@
 #define ERRCODE_ACT_REVOKED				MAKE_SQLSTATE('A', 'C', '0', '2', '1')
 #define ERRCODE_ACT_LEASE_OVER			MAKE_SQLSTATE('A', 'C', '0', '4', '0')
 #define ERRCODE_ACT_CATALOG_VERSION		MAKE_SQLSTATE('A', 'C', '0', '5', '0')
+#define ERRCODE_ACT_BAD_MOVE			MAKE_SQLSTATE('A', 'C', '0', '5', '1')
 
 /* Settings (settings.c). Strings may be NULL or "", both mean unset. */
 typedef enum ActNotify

@@ -14,6 +14,13 @@
 #define ACT_INCARNATION_SHIFT 44
 
 /*
+ * Of an event that was published elsewhere and moved here: the xid that it had there,
+ * which its digest holds, and this bit.  No transaction of ours can have it, and
+ * such an event is over and published.
+ */
+#define ACT_INCARNATION_ELSEWHERE (UINT64CONST(1) << 63)
+
+/*
  * The current top-level transaction, as event.xid has it; for recorders only:
  * it sees to it that the incarnation is known in the database.
  */

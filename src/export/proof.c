@@ -26,6 +26,7 @@
 
 #include "base/columns.h"
 #include "base/json_print.h"
+#include "event/incarnation.h"
 #include "event/lookup.h"
 #include "export/proof.h"
 #include "stream/chain.h"
@@ -256,7 +257,8 @@ append_number(StringInfo out, const char *before, TupleTableSlot *event,
 	if (event->tts_isnull[column - 1])
 		appendStringInfoString(out, "null");
 	else if (column == ACT_EVENT_XID)
-		appendStringInfo(out, "\"" UINT64_FORMAT "\"", DatumGetUInt64(value));
+		appendStringInfo(out, "\"" UINT64_FORMAT "\"",
+						 DatumGetUInt64(value) & ~ACT_INCARNATION_ELSEWHERE);
 	else if (column == ACT_EVENT_OCCURRED_AT || column == ACT_EVENT_RECORDED_AT)
 		appendStringInfo(out, "\"" INT64_FORMAT "\"",
 						 DatumGetTimestampTz(value) + UNIX_EPOCH);

@@ -34,6 +34,7 @@
 #include "base/json_print.h"
 #include "stream/chain.h"
 #include "event/event.h"
+#include "event/incarnation.h"
 #include "taxonomy/taxonomy.h"
 
 /* The skeleton begins with it; it ends with the segment's format. */
@@ -74,6 +75,7 @@ static void put_bytes(ActChain *chain, const void *bytes, int len);
 static void put_int32(ActChain *chain, TupleTableSlot *event, int column);
 static void put_int64(ActChain *chain, TupleTableSlot *event, int column,
 					  int64 shift);
+static void put_xid(ActChain *chain, TupleTableSlot *event);
 static void put_text(ActChain *chain, TupleTableSlot *event, int column);
 static void put_jsonb(ActChain *chain, TupleTableSlot *event, int column);
 static void put_printed(void *chain, const char *bytes, int len);
@@ -185,7 +187,7 @@ skeleton(ActChain *chain, TupleTableSlot *event, const char *organization)
 		put_null(chain);
 	put_int64(chain, event, ACT_EVENT_OCCURRED_AT, UNIX_EPOCH);
 	put_int64(chain, event, ACT_EVENT_RECORDED_AT, UNIX_EPOCH);
-	put_int64(chain, event, ACT_EVENT_XID, 0);
+	put_xid(chain, event);
 }
 
 void
@@ -287,6 +289,22 @@ put_int64(ActChain *chain, TupleTableSlot *event, int column, int64 shift)
 	}
 	value = pg_hton64((uint64) DatumGetInt64(event->tts_values[column - 1]) +
 					  (uint64) shift);
+	put_bytes(chain, &value, sizeof(value));
+}
+
+/* As it was where the event was published. */
+static void
+put_xid(ActChain *chain, TupleTableSlot *event)
+{
+	uint64		value;
+
+	if (event->tts_isnull[ACT_EVENT_XID - 1])
+	{
+		put_null(chain);
+		return;
+	}
+	value = pg_hton64((uint64) DatumGetInt64(event->tts_values[ACT_EVENT_XID - 1]) &
+					  ~ACT_INCARNATION_ELSEWHERE);
 	put_bytes(chain, &value, sizeof(value));
 }
 

@@ -85,7 +85,7 @@ act_progress_is_over(const ActShot *shot, uint64 xid)
 	if (xid < shot->xmin)
 		return true;
 	if (xid >= shot->xmax)
-		return false;
+		return (xid & ACT_INCARNATION_ELSEWHERE) != 0;
 	return bsearch(&xid, shot->running, shot->nrunning, sizeof(uint64),
 				   compare_xids) == NULL;
 }
