@@ -11,6 +11,7 @@
 #include "export.h"
 #include "log.h"
 #include "rate.h"
+#include "reader.h"
 #include "utf8.h"
 
 #include <jansson.h>
@@ -22,11 +23,15 @@
 typedef struct Call
 {
 	Http	   *http;
+	bool		writes;
 	char	   *path;
 	char	   *query;
 	char	   *headers;
 } Call;
 
+static void ask(Call *call, const char *const *parameters);
+static bool only_reads(Http *http);
+static const char *caller_of(Http *http);
 static char *headers_json(Http *http);
 static void answered(void *arg, const Answer *answer);
 
@@ -50,7 +55,8 @@ api_request(Http *http, const Url *url)
 		answer_problem(http, 400, "bad_body", "the body is not UTF-8");
 		return;
 	}
-	if (!database_is_up() || database_is_crowded())
+	if ((!database_is_up() || database_is_crowded()) &&
+		!(only_reads(http) && reader_may_serve(caller_of(http))))
 	{
 		answer_problem(http, 503, "database_away", "the database can't be reached at the moment");
 		return;
@@ -61,9 +67,35 @@ api_request(Http *http, const Url *url)
 	call->query = copy_text(url->query);
 	call->headers = headers_json(http);
 	parameters[3] = call->headers;
-	database_ask(PRIORITY_THIRD,
-				 "SELECT status, headers, body FROM activity.http($1, $2, $3, $4::jsonb, $5)",
-				 5, parameters, answered, call);
+	call->writes = !only_reads(http);
+	ask(call, parameters);
+}
+
+static void
+ask(Call *call, const char *const *parameters)
+{
+	const char *sql = "SELECT status, headers, body FROM activity.http($1, $2, $3, $4::jsonb, $5)";
+
+	if (!call->writes && reader_may_serve(caller_of(call->http)))
+		(void) database_ask_reader(PRIORITY_THIRD, sql, 5, parameters, true, answered, call);
+	else
+		(void) database_ask(PRIORITY_THIRD, sql, 5, parameters, answered, call);
+}
+
+static bool
+only_reads(Http *http)
+{
+	return http->parser.method == HTTP_GET || http->parser.method == HTTP_HEAD;
+}
+
+/* What tells one caller from another, good enough to remember that he wrote. */
+static const char *
+caller_of(Http *http)
+{
+	const char *bearer = http_header(http, "authorization");
+	const char *cookie = http_header(http, "cookie");
+
+	return bearer ? bearer : cookie ? cookie : "";
 }
 
 /* An object of the header fields; those of one name are joined. */
@@ -145,6 +177,8 @@ answered(void *arg, const Answer *answer)
 	bool		streams = false;
 	char	   *fields;
 
+	if (call->writes)
+		reader_wrote(caller_of(http));
 	if (result && PQntuples(result) == 1)
 	{
 		int			status = atoi(PQgetvalue(result, 0, 0));

@@ -14,6 +14,7 @@
 #include "check.h"
 #include "log.h"
 #include "metrics.h"
+#include "reader.h"
 #include "option.h"
 
 /* Of the buffer in which frames are made. */
@@ -31,6 +32,7 @@ static void send_event(Client *client, const Place *place, uint64_t serial,
 static void say_live(Client *client);
 static void say_head(Client *client);
 static void read_log(Client *client);
+static void read_log_of(Client *client, bool ask_reader);
 static void replayed(void *arg, const Answer *answer);
 static void send_rows(Client *client, const PGresult *result);
 static void reset(Client *client, const char *sqlstate);
@@ -340,6 +342,14 @@ say_head(Client *client)
 static void
 read_log(Client *client)
 {
+	read_log_of(client, true);
+}
+
+static void
+read_log_of(Client *client, bool ask_reader)
+{
+	static const char sql[] = "SELECT position, cursor_after, event_type, event"
+		" FROM activity.serve_replay($1, $2::bytea, $3, $4::text[], 500)";
 	Organization *organization = client->organization;
 	char		digest[2 * DIGEST_SIZE + 3];
 	char		cursor[PLACE_TEXT_SIZE];
@@ -352,10 +362,10 @@ read_log(Client *client)
 	client->has_goal = !organization->restarting;
 	client->goal = organization->at;
 	metrics.replays++;
-	client->query = database_ask(PRIORITY_SECOND,
-								 "SELECT position, cursor_after, event_type, event"
-								 " FROM activity.serve_replay($1, $2::bytea, $3, $4::text[], 500)",
-								 4, parameters, replayed, client);
+	if (ask_reader && reader_is_ready())
+		client->query = database_ask_reader(PRIORITY_SECOND, sql, 4, parameters, true, replayed, client);
+	else
+		client->query = database_ask(PRIORITY_SECOND, sql, 4, parameters, replayed, client);
 }
 
 static void
@@ -367,6 +377,12 @@ replayed(void *arg, const Answer *answer)
 	client->query = NULL;
 	if (client->state != CLIENT_STREAMING)
 		return;
+	/* A standby knows what was, not that there is nothing else, nor that it can't be. */
+	if (answer->is_reader && (answer->result == NULL || PQntuples(answer->result) == 0))
+	{
+		read_log_of(client, false);
+		return;
+	}
 	if (answer->result)
 		send_rows(client, answer->result);
 	else if (client_is_lost(sqlstate))

@@ -21,12 +21,15 @@ struct Query
 {
 	Query	   *next;
 	Priority	priority;
+	bool		may_fall_back;	/* where the reader fails, the primary is asked */
 	char	   *sql;
 	int			count;
 	char	  **parameters;
 	AnswerFn	fn;				/* NULL: forgotten */
 	void	   *arg;
 };
+
+typedef struct Pool Pool;
 
 typedef struct Queue
 {
@@ -37,19 +40,28 @@ typedef struct Queue
 
 typedef struct Worker
 {
+	Pool	   *pool;
 	Connection *connection;
 	Query	   *query;			/* that runs */
 	PGresult   *result;			/* of it, so far */
 	int64_t		began;
 } Worker;
 
-static Worker *workers;
-static int	nworkers;
-static Queue queues[PRIORITIES];
+/* Connections to one server, and what waits for them. */
+struct Pool
+{
+	Worker	   *workers;
+	int			count;
+	Queue		queues[PRIORITIES];
+	bool		was_up;
+	char		problem[512];
+	const char *name;			/* in the log */
+};
+
+static Pool primary = {.name = "database"};
+static Pool reader = {.name = "read_database"};
 static Timer *clock_timer;
 static Timer *dispatch_timer;
-static bool was_up = false;
-static char problem[512];
 static void (*up_functions[8]) (void);
 static int	nup;
 
@@ -58,24 +70,41 @@ static void input(Connection *connection, void *arg);
 static void down(Connection *connection, void *arg, const char *why);
 static void check_times(void *arg);
 static void dispatch_later(void *arg);
-static void dispatch(void);
-static void settle(Query *query, const Answer *answer);
-static void fail_queue(void);
+static void dispatch(Pool *pool);
+static void settle(Pool *pool, Query *query, const Answer *answer);
+static void fail_queue(Pool *pool);
+static int	count_up(const Pool *pool);
+static int	count_waiting(const Pool *pool);
 
 static const ConnectionOps ops = {up, input, down};
+
+static void
+open_pool(Pool *pool, const char *conninfo, int connections)
+{
+	for (int i = 0; i < PRIORITIES; i++)
+		pool->queues[i].end = &pool->queues[i].first;
+	pool->count = connections;
+	pool->workers = allocate(sizeof(Worker) * connections);
+	for (int i = 0; i < connections; i++)
+	{
+		pool->workers[i].pool = pool;
+		pool->workers[i].connection = connection_open(conninfo, &ops, &pool->workers[i]);
+	}
+}
 
 void
 database_open(const char *conninfo, int connections)
 {
-	for (int i = 0; i < PRIORITIES; i++)
-		queues[i].end = &queues[i].first;
-	nworkers = connections;
-	workers = allocate(sizeof(Worker) * connections);
-	for (int i = 0; i < connections; i++)
-		workers[i].connection = connection_open(conninfo, &ops, &workers[i]);
+	open_pool(&primary, conninfo, connections);
 	clock_timer = timer_open(check_times, NULL);
 	timer_repeat(clock_timer, 1000);
 	dispatch_timer = timer_open(dispatch_later, NULL);
+}
+
+void
+database_open_reader(const char *conninfo, int connections)
+{
+	open_pool(&reader, conninfo, connections);
 }
 
 static void
@@ -88,38 +117,57 @@ free_query(Query *query)
 	free(query);
 }
 
-void
-database_close(void)
+static void
+close_pool(Pool *pool)
 {
-	timer_close(clock_timer);
-	timer_close(dispatch_timer);
-	for (int i = 0; i < nworkers; i++)
+	for (int i = 0; i < pool->count; i++)
 	{
-		connection_close(workers[i].connection);
-		PQclear(workers[i].result);
-		if (workers[i].query)
-			free_query(workers[i].query);
+		connection_close(pool->workers[i].connection);
+		PQclear(pool->workers[i].result);
+		if (pool->workers[i].query)
+			free_query(pool->workers[i].query);
 	}
 	for (int i = 0; i < PRIORITIES; i++)
 	{
 		Query	   *next;
 
-		for (Query *query = queues[i].first; query; query = next)
+		for (Query *query = pool->queues[i].first; query; query = next)
 		{
 			next = query->next;
 			free_query(query);
 		}
 	}
-	free(workers);
-	nworkers = 0;
+	free(pool->workers);
+	pool->count = 0;
 }
 
-Query *
-database_ask(Priority priority, const char *sql, int count,
-			 const char *const *parameters, AnswerFn fn, void *arg)
+void
+database_close(void)
+{
+	timer_close(clock_timer);
+	timer_close(dispatch_timer);
+	close_pool(&reader);
+	close_pool(&primary);
+}
+
+static void
+enqueue(Pool *pool, Query *query)
+{
+	Queue	   *queue = &pool->queues[query->priority];
+
+	query->next = NULL;
+	*queue->end = query;
+	queue->end = &query->next;
+	queue->count++;
+	/* Not now: it could fail, and nobody expects an answer yet. */
+	timer_set(dispatch_timer, 0);
+}
+
+static Query *
+make_query(Priority priority, const char *sql, int count,
+		   const char *const *parameters, AnswerFn fn, void *arg)
 {
 	Query	   *query = allocate(sizeof(Query));
-	Queue	   *queue = &queues[priority];
 
 	query->priority = priority;
 	query->sql = copy_text(sql);
@@ -129,12 +177,29 @@ database_ask(Priority priority, const char *sql, int count,
 		query->parameters[i] = parameters[i] ? copy_text(parameters[i]) : NULL;
 	query->fn = fn;
 	query->arg = arg;
-	*queue->end = query;
-	queue->end = &query->next;
-	queue->count++;
 	metrics.queries++;
-	/* Not now: it could fail, and nobody expects an answer yet. */
-	timer_set(dispatch_timer, 0);
+	return query;
+}
+
+Query *
+database_ask(Priority priority, const char *sql, int count,
+			 const char *const *parameters, AnswerFn fn, void *arg)
+{
+	Query	   *query = make_query(priority, sql, count, parameters, fn, arg);
+
+	enqueue(&primary, query);
+	return query;
+}
+
+Query *
+database_ask_reader(Priority priority, const char *sql, int count,
+					const char *const *parameters, bool may_fall_back, AnswerFn fn, void *arg)
+{
+	Query	   *query = make_query(priority, sql, count, parameters, fn, arg);
+
+	metrics.reader_queries++;
+	query->may_fall_back = may_fall_back;
+	enqueue(&reader, query);
 	return query;
 }
 
@@ -146,21 +211,21 @@ query_forget(Query *query)
 
 /* How many run of what may take long. */
 static int
-count_long(void)
+count_long(const Pool *pool)
 {
 	int			count = 0;
 
-	for (int i = 0; i < nworkers; i++)
-		count += workers[i].query && workers[i].query->priority == PRIORITY_THIRD;
+	for (int i = 0; i < pool->count; i++)
+		count += pool->workers[i].query && pool->workers[i].query->priority == PRIORITY_THIRD;
 	return count;
 }
 
 static Query *
-take_query(Priority last)
+take_query(Pool *pool, Priority last)
 {
 	for (int i = 0; i <= (int) last; i++)
 	{
-		Queue	   *queue = &queues[i];
+		Queue	   *queue = &pool->queues[i];
 
 		while (queue->first)
 		{
@@ -182,19 +247,20 @@ take_query(Priority last)
 static void
 dispatch_later(void *arg)
 {
-	dispatch();
+	dispatch(&primary);
+	dispatch(&reader);
 }
 
 static void
-dispatch(void)
+dispatch(Pool *pool)
 {
-	for (int i = 0; i < nworkers; i++)
+	for (int i = 0; i < pool->count; i++)
 	{
-		Worker	   *worker = &workers[i];
+		Worker	   *worker = &pool->workers[i];
 
 		if (worker->query || connection_pg(worker->connection) == NULL)
 			continue;
-		worker->query = take_query(count_long() < Max(nworkers - 1, 1) ?
+		worker->query = take_query(pool, count_long(pool) < Max(pool->count - 1, 1) ?
 								   PRIORITY_THIRD : PRIORITY_SECOND);
 		if (worker->query == NULL)
 			return;
@@ -207,13 +273,15 @@ dispatch(void)
 static void
 up(Connection *connection, void *arg)
 {
-	problem[0] = '\0';
-	dispatch();
-	if (was_up)
+	Pool	   *pool = ((Worker *) arg)->pool;
+
+	pool->problem[0] = '\0';
+	dispatch(pool);
+	if (pool->was_up)
 		return;
-	was_up = true;
-	log_line(LOG_INFO, "event=database state=up");
-	for (int i = 0; i < nup; i++)
+	pool->was_up = true;
+	log_line(LOG_INFO, "event=%s state=up", pool->name);
+	for (int i = 0; i < nup && pool == &primary; i++)
 		up_functions[i] ();
 }
 
@@ -260,9 +328,10 @@ input(Connection *connection, void *arg)
 			/* The server is stopping, or starting. */
 			answer.away = strncmp(answer.sqlstate, "57P", 3) == 0;
 		}
-		settle(query, &answer);
+		answer.is_reader = worker->pool == &reader;
+		settle(worker->pool, query, &answer);
 		PQclear(result);
-		dispatch();
+		dispatch(worker->pool);
 		pg = connection_pg(connection);
 	}
 	/* Nobody listens here, but a pooler may have left something behind. */
@@ -270,11 +339,27 @@ input(Connection *connection, void *arg)
 		PQfreemem(notify);
 }
 
+/* What a reader could not do, and the primary can: it was away, or was to write. */
+static bool
+falls_back(const Query *query, const Answer *answer)
+{
+	return query->may_fall_back && answer->result == NULL &&
+		(answer->away || strcmp(answer->sqlstate, "25006") == 0 ||
+		 strcmp(answer->sqlstate, "40001") == 0 || strcmp(answer->sqlstate, "40P01") == 0);
+}
+
 static void
-settle(Query *query, const Answer *answer)
+settle(Pool *pool, Query *query, const Answer *answer)
 {
 	if (answer->result == NULL)
 		metrics.query_failures++;
+	if (pool == &reader && query->fn && falls_back(query, answer))
+	{
+		query->may_fall_back = false;
+		metrics.reader_fallbacks++;
+		enqueue(&primary, query);
+		return;
+	}
 	if (query->fn)
 		query->fn(query->arg, answer);
 	free_query(query);
@@ -285,90 +370,117 @@ down(Connection *connection, void *arg, const char *why)
 {
 	static int64_t logged = -LOG_INTERVAL;
 	Worker	   *worker = arg;
+	Pool	   *pool = worker->pool;
 	Query	   *query = worker->query;
 	Answer		answer = {.away = true, .message = why};
 
-	snprintf(problem, sizeof(problem), "%s", why);
+	snprintf(pool->problem, sizeof(pool->problem), "%s", why);
 	if (loop_now() - logged >= LOG_INTERVAL)
 	{
 		logged = loop_now();
-		log_line(LOG_WARNING, "event=database state=down reason=%s", log_quote(why));
+		log_line(LOG_WARNING, "event=%s state=down reason=%s", pool->name, log_quote(why));
 	}
 	PQclear(worker->result);
 	worker->result = NULL;
 	worker->query = NULL;
 	if (query)
-		settle(query, &answer);
-	if (!database_is_up())
+		settle(pool, query, &answer);
+	if (count_up(pool) == 0)
 	{
-		was_up = false;
-		fail_queue();
+		pool->was_up = false;
+		fail_queue(pool);
 	}
 }
 
 /* Nobody waits for a database that is away. */
 static void
-fail_queue(void)
+fail_queue(Pool *pool)
 {
-	Answer		answer = {.away = true, .message = problem};
-	int			count = database_queue();
+	Answer		answer = {.away = true, .message = pool->problem};
+	int			count = count_waiting(pool);
 
 	/* What is asked meanwhile waits for the next time. */
 	while (count-- > 0)
 	{
-		Query	   *query = take_query(PRIORITY_THIRD);
+		Query	   *query = take_query(pool, PRIORITY_THIRD);
 
 		if (query == NULL)
 			return;
-		settle(query, &answer);
+		settle(pool, query, &answer);
 	}
+}
+
+static void
+check_pool(Pool *pool)
+{
+	if (count_up(pool) == 0)
+		fail_queue(pool);
+	for (int i = 0; i < pool->count; i++)
+		if (pool->workers[i].query && loop_now() - pool->workers[i].began > QUERY_TIME &&
+			connection_pg(pool->workers[i].connection))
+			connection_fail(pool->workers[i].connection, "the database did not answer in time");
 }
 
 static void
 check_times(void *arg)
 {
-	if (!database_is_up())
-		fail_queue();
-	for (int i = 0; i < nworkers; i++)
-		if (workers[i].query && loop_now() - workers[i].began > QUERY_TIME &&
-			connection_pg(workers[i].connection))
-			connection_fail(workers[i].connection, "the database did not answer in time");
+	check_pool(&primary);
+	check_pool(&reader);
+}
+
+static int
+count_up(const Pool *pool)
+{
+	int			count = 0;
+
+	for (int i = 0; i < pool->count; i++)
+		count += connection_pg(pool->workers[i].connection) != NULL;
+	return count;
+}
+
+static int
+count_waiting(const Pool *pool)
+{
+	int			count = 0;
+
+	for (int i = 0; i < PRIORITIES; i++)
+		count += pool->queues[i].count;
+	return count;
 }
 
 int
 database_up_count(void)
 {
-	int			count = 0;
+	return count_up(&primary);
+}
 
-	for (int i = 0; i < nworkers; i++)
-		count += connection_pg(workers[i].connection) != NULL;
-	return count;
+int
+database_reader_up_count(void)
+{
+	return count_up(&reader);
 }
 
 bool
 database_is_up(void)
 {
-	return database_up_count() > 0;
+	return count_up(&primary) > 0;
 }
 
 const char *
 database_problem(void)
 {
-	return problem;
+	return primary.problem;
 }
 
 int
 database_queue(void)
 {
-	int			count = 0;
-
-	for (int i = 0; i < PRIORITIES; i++)
-		count += queues[i].count;
-	return count;
+	return count_waiting(&primary) + count_waiting(&reader);
 }
 
 bool
 database_is_crowded(void)
 {
-	return queues[PRIORITY_SECOND].count > CROWD || queues[PRIORITY_THIRD].count > CROWD;
+	return primary.queues[PRIORITY_SECOND].count > CROWD ||
+		primary.queues[PRIORITY_THIRD].count > CROWD;
 }

@@ -16,6 +16,7 @@ typedef struct Answer
 {
 	const PGresult *result;		/* NULL unless it succeeded */
 	bool		away;			/* the database can't be reached, or went away meanwhile */
+	bool		is_reader;		/* it is of the read database */
 	char		sqlstate[6];	/* of an error; empty when it is away */
 	const char *message;		/* of an error: the database's words */
 } Answer;
@@ -41,6 +42,17 @@ extern void database_close(void);
 extern Query *database_ask(Priority priority, const char *sql, int count,
 						   const char *const *parameters, AnswerFn fn, void *arg);
 extern void query_forget(Query *query);
+
+/*
+ * The same of the read database.  Where that is away, is asked to write, or was in
+ * the way of what it replays, the primary is asked, if the query may fall back.
+ * reader.h says when to.
+ */
+extern void database_open_reader(const char *conninfo, int connections);
+extern Query *database_ask_reader(Priority priority, const char *sql, int count,
+								  const char *const *parameters, bool may_fall_back,
+								  AnswerFn fn, void *arg);
+extern int	database_reader_up_count(void);
 
 /* Is at least one connection up? */
 extern bool database_is_up(void);

@@ -17,6 +17,7 @@
 #include "organization.h"
 #include "peer.h"
 #include "publish.h"
+#include "reader.h"
 #include "rate.h"
 #include "tls.h"
 #include "webhook.h"
@@ -100,6 +101,8 @@ check_configuration(void)
 
 	if (why == NULL)
 		why = conninfo_check(options.database);
+	if (why == NULL && options.read_database)
+		why = conninfo_check(options.read_database);
 	if (why == NULL && options.listen_database)
 		why = conninfo_check(options.listen_database);
 	if (why == NULL)
@@ -139,6 +142,7 @@ open_all(void)
 	if (!options.no_webhooks)
 		webhook_open();
 	database_open(options.database, options.database_connections);
+	reader_open(options.read_database, options.database_connections);
 	listen_open(options.listen_database ? options.listen_database : options.database);
 	publish_open();
 	second = timer_open(tick, NULL);

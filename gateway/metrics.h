@@ -45,6 +45,8 @@ typedef struct Metrics
 	int64_t		notifications;
 	int64_t		queries;
 	int64_t		query_failures;
+	int64_t		reader_queries;
+	int64_t		reader_fallbacks;
 	int64_t		database_losses;
 	int64_t		claims;
 	int64_t		claimed;

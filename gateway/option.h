@@ -16,6 +16,8 @@ typedef struct Options
 	char	   *config;
 	char	   *database;
 	char	   *listen_database;
+	char	   *read_database;
+	int			read_lag;
 	int			database_connections;
 	char	   *listen;
 	char	   *tls_certificate;

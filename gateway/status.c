@@ -14,6 +14,7 @@
 #include "metrics.h"
 #include "option.h"
 #include "organization.h"
+#include "reader.h"
 #include "webhook.h"
 
 #include <malloc.h>
@@ -31,9 +32,17 @@ status_health(Http *http)
 	buffer_json(&body, why ? why : "ok");
 	buffer_text(&body, ",\"url\":");
 	buffer_json(&body, options.public_url ? options.public_url : listener_url());
-	buffer_printf(&body, ",\"database\":%s,\"listening\":%s,\"version\":\"%s\"}\n",
-				  database_is_up() ? "true" : "false", listen_is_up() ? "true" : "false",
-				  GATEWAY_VERSION);
+	buffer_printf(&body, ",\"database\":%s,\"listening\":%s", database_is_up() ? "true" : "false",
+				  listen_is_up() ? "true" : "false");
+	/* Without it the primary does everything, so it makes nobody ill. */
+	if (reader_state())
+	{
+		buffer_text(&body, ",\"readDatabase\":");
+		buffer_json(&body, reader_state());
+		if (reader_lag() >= 0)
+			buffer_printf(&body, ",\"readLag\":%.1f", reader_lag());
+	}
+	buffer_printf(&body, ",\"version\":\"%s\"}\n", GATEWAY_VERSION);
 	answer_send(http, why ? 503 : 200, "application/json", "Cache-Control: no-store\r\n",
 				body.data, body.len);
 	buffer_free(&body);
@@ -102,6 +111,14 @@ show_database(Buffer *out)
 	gauge(out, "database_connections", "Connections to the database that are up.", database_up_count());
 	gauge(out, "database_queue", "Queries that wait for a connection.", database_queue());
 	counter(out, "database_queries_total", "Queries.", metrics.queries);
+	if (reader_state())
+	{
+		gauge(out, "read_database_ready", "Whether the read database is asked.", reader_is_ready());
+		gauge(out, "read_database_lag_seconds", "How far it is behind; -1 if that is not known.", reader_lag());
+		gauge(out, "read_database_connections", "Connections to it that are up.", database_reader_up_count());
+		counter(out, "read_database_queries_total", "Queries that it was asked.", metrics.reader_queries);
+		counter(out, "read_database_fallbacks_total", "Those that the primary had to answer.", metrics.reader_fallbacks);
+	}
 	counter(out, "database_failures_total", "Queries that failed.", metrics.query_failures);
 	counter(out, "database_losses_total", "Connections to the database that were lost.", metrics.database_losses);
 	counter(out, "notifications_total", "Messages of the database.", metrics.notifications);

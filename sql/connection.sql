@@ -170,12 +170,16 @@ LANGUAGE plpgsql STABLE PARALLEL UNSAFE STRICT
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	base   text := rtrim(current_setting('activity.gateway_url'), '/');
-	http   text := regexp_replace(base, '^ws', 'http');
-	socket text := regexp_replace(base, '^http', 'ws');
+	base   text;
+	http   text;
+	socket text;
 	path   text;
 BEGIN
+	-- The setting is there once the library is loaded.
 	PERFORM _activity.require_member(organization, member);
+	base := rtrim(current_setting('activity.gateway_url'), '/');
+	http := regexp_replace(base, '^ws', 'http');
+	socket := regexp_replace(base, '^http', 'ws');
 	path := '/api/v1/organizations/' || _activity.encode_url(organization) || '/stream';
 	RETURN format($guide$# Paste this into a shell that has psql and curl.
 

@@ -106,6 +106,8 @@ act_poll(PG_FUNCTION_ARGS)
 	int32		start = served;
 	ErrorContextCallback context = {.callback = name_the_mark, .arg = &poll};
 
+	PreventCommandIfReadOnly("activity.poll()");
+	PreventCommandDuringRecovery("activity.poll()");
 	InitMaterializedSRF(fcinfo, 0);
 	poll.result = (ReturnSetInfo *) fcinfo->resultinfo;
 	act_reading_publish(fcinfo);

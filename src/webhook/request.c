@@ -42,6 +42,8 @@ static bool owe_now(WebhookState *state, const WebhookDelivery *delivery,
 PGDLLEXPORT Datum
 act_webhook_lock(PG_FUNCTION_ARGS)
 {
+	PreventCommandIfReadOnly("changing what an endpoint is owed");
+	PreventCommandDuringRecovery("changing what an endpoint is owed");
 	act_store_lock(PG_GETARG_INT32(0));
 	PG_RETURN_VOID();
 }
