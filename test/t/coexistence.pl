@@ -9,7 +9,7 @@ use Test::More;
 
 # Those that are packaged for every version of the server must be there.
 my %is_packaged = map { $_ => 1 } qw(pg_stat_statements auto_explain pgaudit plpgsql_check pg_cron
-	pglogical pg_partman_bgw);
+	pglogical pg_partman_bgw wal2json);
 my $lib = `$ENV{PG_CONFIG} --pkglibdir`;
 my ($version) = `$ENV{PG_CONFIG} --version` =~ /(\d+)/;
 chomp $lib;
