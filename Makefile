@@ -12,7 +12,7 @@ SQL_PARTS = schema version types event_type tables aside taxonomy record tier fe
 	webhook_delivery webhook_upkeep webhook_view connection token serve audit compliance reads export \
 	consumer measure rollup cells analytics mrr seal own_index health member \
 	http_route http_answer http_caller http_activity http_session http_realtime http_webhook \
-	http_member http_analytics http_export http_lines http_idempotency http_openapi http \
+	http_member http_analytics http_export http_lines http_idempotency http_example http_openapi http \
 	move_out move_in access finish
 
 MODULE_big = activity

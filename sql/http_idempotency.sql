@@ -15,6 +15,24 @@ CREATE TABLE _activity.idempotency (
 );
 CREATE INDEX idempotency_created ON _activity.idempotency (created_at);
 
+CREATE FUNCTION _activity.forget_answers(most bigint) RETURNS bigint
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	forgotten bigint;
+BEGIN
+	PERFORM _activity.check_tables('idempotency');
+	DELETE FROM _activity.idempotency i WHERE i.ctid = ANY (ARRAY(
+		SELECT o.ctid FROM _activity.idempotency o WHERE o.created_at < clock_timestamp() - interval '1 day'
+		ORDER BY o.created_at LIMIT forget_answers.most FOR UPDATE SKIP LOCKED));
+	GET DIAGNOSTICS forgotten = ROW_COUNT;
+	RETURN forgotten;
+END
+$$;
+COMMENT ON FUNCTION _activity.forget_answers(bigint) IS
+	'forgets answers to an Idempotency-Key of a day ago, so many at most; how many';
+
 -- Who comes second waits here until the first has committed.
 CREATE FUNCTION _activity.http_once(handler text, request _activity.http_request, target text) RETURNS _activity.http_answer
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -29,10 +47,7 @@ BEGIN
 	IF length(its_key) NOT BETWEEN 1 AND 255 THEN
 		PERFORM _activity.http_refuse(400, 'bad_idempotency_key', 'the Idempotency-Key must have 1 to 255 characters');
 	END IF;
-	PERFORM _activity.check_tables('idempotency');
-	DELETE FROM _activity.idempotency i WHERE i.ctid = ANY (ARRAY(
-		SELECT o.ctid FROM _activity.idempotency o WHERE o.created_at < clock_timestamp() - interval '1 day'
-		ORDER BY o.created_at LIMIT 10 FOR UPDATE SKIP LOCKED));
+	PERFORM _activity.forget_answers(10);
 	INSERT INTO _activity.idempotency (token, key, digest, created_at)
 	VALUES (request.token, its_key, its_digest, clock_timestamp()) ON CONFLICT DO NOTHING;
 	IF NOT FOUND THEN

@@ -201,7 +201,7 @@ $$;
 COMMENT ON FUNCTION _activity.http_openapi_parameters(text, text[]) IS
 	'the parameters of a route';
 
-CREATE FUNCTION _activity.http_openapi_responses(method text, pattern text, capability text, shape_status integer, answer text) RETURNS jsonb
+CREATE FUNCTION _activity.http_openapi_responses(method text, pattern text, capability text, shape_status integer, answer text, example jsonb) RETURNS jsonb
 LANGUAGE sql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -209,10 +209,9 @@ AS $$
 			jsonb_build_object('$ref', '#/components/schemas/Problem')))) AS content),
 	good AS (SELECT CASE WHEN answer IS NULL THEN '{}' WHEN answer = 'Export' THEN
 			'{"content": {"text/csv": {"schema": {"type": "string"}}, "application/json": {"schema": {"type": "array", "items": {"$ref": "#/components/schemas/Event"}}}, "application/x-ndjson": {"schema": {"type": "string"}}}}'
-		WHEN answer = 'Verification' THEN
-			'{"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Verification"}}, "application/x-ndjson": {"schema": {"type": "string"}}}}'
 		ELSE jsonb_build_object('content', jsonb_build_object('application/json', jsonb_build_object('schema',
-			jsonb_build_object('$ref', '#/components/schemas/' || answer)))) END AS content)
+				jsonb_build_object('$ref', '#/components/schemas/' || answer)) || coalesce(jsonb_build_object('example', example), '{}'))
+			|| CASE answer WHEN 'Verification' THEN '{"application/x-ndjson": {"schema": {"type": "string"}}}'::jsonb ELSE '{}' END) END AS content)
 	SELECT jsonb_object_agg(r.status, r.response) FROM (
 		SELECT shape_status::text AS status, good.content || jsonb_build_object('description', 'done') AS response FROM good
 		UNION ALL
@@ -229,15 +228,22 @@ AS $$
 			('429', 'too many requests', true), ('503', 'not at the moment', true)) s (status, words, there_is)
 		WHERE s.there_is) r
 $$;
-COMMENT ON FUNCTION _activity.http_openapi_responses(text, text, text, integer, text) IS
+COMMENT ON FUNCTION _activity.http_openapi_responses(text, text, text, integer, text, jsonb) IS
 	'what a route answers';
+
+-- Examples keep theirs.
+CREATE FUNCTION _activity.http_openapi_part(object jsonb) RETURNS jsonb
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN (SELECT jsonb_object_agg(f.key, f.value) FROM pg_catalog.jsonb_each(object) f WHERE f.value <> 'null');
+COMMENT ON FUNCTION _activity.http_openapi_part(jsonb) IS
+	'the object without its own fields that are null';
 
 CREATE FUNCTION _activity.http_openapi_paths() RETURNS jsonb
 LANGUAGE sql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT jsonb_object_agg(pattern, operations) FROM (
-		SELECT r.pattern, jsonb_object_agg(lower(r.method), jsonb_strip_nulls(jsonb_build_object(
+		SELECT r.pattern, jsonb_object_agg(lower(r.method), _activity.http_openapi_part(jsonb_build_object(
 			'operationId', substr(s.handler, 6), 'summary', r.summary,
 			'tags', jsonb_build_array(coalesce(substring(r.pattern FROM '^/organizations/\{organization\}/([\w-]+)'), CASE WHEN r.pattern LIKE '/organizations/%' THEN 'members' END, 'session')),
 			'description', CASE WHEN r.capability <> '' THEN format('Needs the capability "%s"', r.capability)
@@ -247,9 +253,11 @@ AS $$
 				|| CASE WHEN r.method = 'POST' AND r.capability <> '' THEN
 					'[{"name": "Idempotency-Key", "in": "header", "required": false, "schema": {"type": "string", "minLength": 1, "maxLength": 255}}]' ELSE '[]' END::jsonb,
 			'requestBody', CASE WHEN s.request IS NOT NULL THEN jsonb_build_object('required', s.request NOT IN ('Rotation', 'MemberQuery'),
-				'content', jsonb_build_object('application/json', jsonb_build_object('schema', jsonb_build_object('$ref', '#/components/schemas/' || s.request)))) END,
-			'responses', _activity.http_openapi_responses(r.method, r.pattern, r.capability, s.status, s.answer)))) AS operations
+				'content', jsonb_build_object('application/json', jsonb_build_object('schema', jsonb_build_object('$ref', '#/components/schemas/' || s.request))
+					|| CASE WHEN x.request IS NULL THEN '{}' ELSE jsonb_build_object('example', x.request) END)) END,
+			'responses', _activity.http_openapi_responses(r.method, r.pattern, r.capability, s.status, s.answer, x.answer)))) AS operations
 		FROM _activity.http_routes() r JOIN _activity.http_shapes() s ON s.handler = r.handler
+		LEFT JOIN _activity.http_examples() x ON x.handler = r.handler
 		GROUP BY r.pattern) p
 $$;
 COMMENT ON FUNCTION _activity.http_openapi_paths() IS

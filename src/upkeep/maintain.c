@@ -103,6 +103,7 @@ static char *qualified_name(Oid relid);
 static void fold_reads(void *argument);
 static void maintain_webhooks(void *argument);
 static void compact_rollups(void *argument);
+static void forget_answers(void *argument);
 static void put_row(void *state, const char *action, const char *object,
 					int64 rows);
 
@@ -189,6 +190,18 @@ compact_rollups(void *argument)
 		maintenance->report(maintenance->state, "compact", "rollups", done);
 }
 
+/* Of the HTTP API, which keeps them for a day. */
+static void
+forget_answers(void *argument)
+{
+	Maintenance *maintenance = argument;
+	int64		done = act_upkeep_ask("SELECT _activity.forget_answers(" INT64_FORMAT ")",
+									  maintenance->max_rows);
+
+	if (done > 0)
+		maintenance->report(maintenance->state, "forget", "answers", done);
+}
+
 void
 act_maintain(TimestampTz since, int64 max_rows, ActUpkeepReport report,
 			 void *state)
@@ -222,6 +235,7 @@ act_maintain(TimestampTz since, int64 max_rows, ActUpkeepReport report,
 	do_step(&maintenance, "gaps", fold_gaps);
 	do_step(&maintenance, "reads", fold_reads);
 	do_step(&maintenance, "webhooks", maintain_webhooks);
+	do_step(&maintenance, "answers", forget_answers);
 	act_upkeep_end(&upkeep);
 }
 

@@ -59,6 +59,8 @@ SELECT is_empty(format($$SELECT FROM _activity.idempotency i WHERE to_jsonb(i)::
 UPDATE _activity.idempotency SET created_at = now() - interval '2 days';
 SELECT is((SELECT status FROM record_once(:'ann', 'k9', '{"eventType": "auth.signin"}')), 201);
 SELECT is(count(*), 1::bigint, 'keys are kept for a day') FROM _activity.idempotency;
+UPDATE _activity.idempotency SET created_at = now() - interval '2 days';
+SELECT results_eq($$SELECT rows FROM activity.maintain() WHERE action = 'forget'$$, 'VALUES (1::bigint)', 'upkeep forgets them, too');
 
 -- Every route, for everybody who may not. The statuses say no more than they should.
 CREATE TABLE refused AS
