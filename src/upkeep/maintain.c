@@ -104,6 +104,7 @@ static void fold_reads(void *argument);
 static void maintain_webhooks(void *argument);
 static void compact_rollups(void *argument);
 static void forget_answers(void *argument);
+static void ask(const Maintenance *maintenance, const char *query, const char *action, const char *object);
 static void put_row(void *state, const char *action, const char *object,
 					int64 rows);
 
@@ -158,26 +159,6 @@ act_ensure_partitions(PG_FUNCTION_ARGS)
 }
 
 static void
-fold_reads(void *argument)
-{
-	Maintenance *maintenance = argument;
-	int64		done = act_upkeep_ask("SELECT _activity.fold_reads()");
-
-	if (done > 0)
-		maintenance->report(maintenance->state, "record", "reads", done);
-}
-
-static void
-maintain_webhooks(void *argument)
-{
-	Maintenance *maintenance = argument;
-	int64		done = act_upkeep_ask("SELECT count(*) FROM _activity.maintain_webhooks()");
-
-	if (done > 0)
-		maintenance->report(maintenance->state, "maintain", "webhooks", done);
-}
-
-static void
 compact_rollups(void *argument)
 {
 	Maintenance *maintenance = argument;
@@ -190,16 +171,32 @@ compact_rollups(void *argument)
 		maintenance->report(maintenance->state, "compact", "rollups", done);
 }
 
+static void
+fold_reads(void *argument)
+{
+	ask(argument, "SELECT _activity.fold_reads()", "record", "reads");
+}
+
+static void
+maintain_webhooks(void *argument)
+{
+	ask(argument, "SELECT count(*) FROM _activity.maintain_webhooks()", "maintain", "webhooks");
+}
+
 /* Of the HTTP API, which keeps them for a day. */
 static void
 forget_answers(void *argument)
 {
-	Maintenance *maintenance = argument;
-	int64		done = act_upkeep_ask("SELECT _activity.forget_answers(" INT64_FORMAT ")",
-									  maintenance->max_rows);
+	ask(argument, "SELECT _activity.forget_answers(100000)", "forget", "answers");
+}
+
+static void
+ask(const Maintenance *maintenance, const char *query, const char *action, const char *object)
+{
+	int64		done = act_upkeep_ask("%s", query);
 
 	if (done > 0)
-		maintenance->report(maintenance->state, "forget", "answers", done);
+		maintenance->report(maintenance->state, action, object, done);
 }
 
 void
