@@ -56,6 +56,20 @@
 #define LOCK_ATTEMPTS 25
 #define LOCK_PAUSE 200			/* ms */
 
+/* Parts that say how much they did. */
+typedef struct Question
+{
+	const char *name;
+	const char *action;
+	const char *sql;
+} Question;
+
+static const Question questions[] = {
+	{"reads", "record", "_activity.fold_reads()"},
+	{"webhooks", "maintain", "count(*) FROM _activity.maintain_webhooks()"},
+	{"answers", "forget", "_activity.forget_answers(100000)"}
+};
+
 typedef struct Maintenance
 {
 	int64		max_rows;
@@ -69,6 +83,7 @@ typedef struct Maintenance
 	bool		removed;		/* events, so that the stream has gaps */
 	TimestampTz since;			/* months asked for; or DT_NOEND */
 	List	   *asides;			/* ActAside, steps that failed before */
+	const Question *question;
 } Maintenance;
 
 /* What the default partition has of a month. */
@@ -100,11 +115,8 @@ static void drop_one(void *argument);
 static void lock_for_drop(void *argument);
 static bool attempt_often(void (*step) (void *), void *argument);
 static char *qualified_name(Oid relid);
-static void fold_reads(void *argument);
-static void maintain_webhooks(void *argument);
 static void compact_rollups(void *argument);
-static void forget_answers(void *argument);
-static void ask(const Maintenance *maintenance, const char *query, const char *action, const char *object);
+static void ask(void *argument);
 static void put_row(void *state, const char *action, const char *object,
 					int64 rows);
 
@@ -172,31 +184,14 @@ compact_rollups(void *argument)
 }
 
 static void
-fold_reads(void *argument)
+ask(void *argument)
 {
-	ask(argument, "SELECT _activity.fold_reads()", "record", "reads");
-}
-
-static void
-maintain_webhooks(void *argument)
-{
-	ask(argument, "SELECT count(*) FROM _activity.maintain_webhooks()", "maintain", "webhooks");
-}
-
-/* Of the HTTP API, which keeps them for a day. */
-static void
-forget_answers(void *argument)
-{
-	ask(argument, "SELECT _activity.forget_answers(100000)", "forget", "answers");
-}
-
-static void
-ask(const Maintenance *maintenance, const char *query, const char *action, const char *object)
-{
-	int64		done = act_upkeep_ask("%s", query);
+	Maintenance *maintenance = argument;
+	int64		done = act_upkeep_ask("SELECT %s", maintenance->question->sql);
 
 	if (done > 0)
-		maintenance->report(maintenance->state, action, object, done);
+		maintenance->report(maintenance->state, maintenance->question->action,
+							maintenance->question->name, done);
 }
 
 void
@@ -230,9 +225,11 @@ act_maintain(TimestampTz since, int64 max_rows, ActUpkeepReport report,
 		act_aside_find(maintenance.asides, 0, "trim") != NULL)
 		do_step(&maintenance, "trim", trim);
 	do_step(&maintenance, "gaps", fold_gaps);
-	do_step(&maintenance, "reads", fold_reads);
-	do_step(&maintenance, "webhooks", maintain_webhooks);
-	do_step(&maintenance, "answers", forget_answers);
+	for (int i = 0; i < lengthof(questions); i++)
+	{
+		maintenance.question = &questions[i];
+		do_step(&maintenance, questions[i].name, ask);
+	}
 	act_upkeep_end(&upkeep);
 }
 
