@@ -130,6 +130,7 @@ OBJS = \
 	src/numbers/fold.o \
 	src/numbers/measure.o \
 	src/numbers/total.o \
+	src/upkeep/call.o \
 	src/upkeep/ddl_guard.o \
 	src/upkeep/drop_guard.o \
 	src/upkeep/maintain.o \
