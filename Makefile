@@ -203,7 +203,7 @@ PROVE_TESTS ?= test/t/*.pl
 
 # These build by themselves, in a folder of their own, and so need no PostgreSQL
 # to begin with; PGXS, which does, has another idea of check.
-OWN_GOALS = check quick-check demo matrix fuzz
+OWN_GOALS = check quick-check check-packages release-check demo matrix fuzz
 PG_CONFIG ?= pg_config
 
 .DEFAULT_GOAL = all
@@ -292,7 +292,8 @@ uninstall-gateway:
 	rm -f '$(DESTDIR)$(bindir)/activity-gateway' '$(DESTDIR)$(mandir)/man1/activity-gateway.1'
 clean-gateway:
 	+@$(GATEWAY) --no-print-directory clean
-ifeq ($(shell $(MAKE) -s --no-print-directory -C $(srcdir)/gateway libraries >/dev/null 2>&1 && echo yes),yes)
+WITH_GATEWAY ?= yes
+ifeq ($(WITH_GATEWAY)$(shell $(MAKE) -s --no-print-directory -C $(srcdir)/gateway libraries >/dev/null 2>&1 && echo yes),yesyes)
 all: gateway
 install: install-gateway
 endif
@@ -319,6 +320,13 @@ install: install-dashboard
 endif
 uninstall: uninstall-dashboard
 clean: clean-dashboard
+
+# What goes to PGXN: what git has of HEAD, and META.json.
+.PHONY: dist
+dist: META.json
+	git -c safe.directory='*' -C $(srcdir) archive --format=zip --prefix=$(EXTENSION)-$(EXTVERSION)/ \
+		--add-file=$(CURDIR)/META.json -o $(CURDIR)/$(EXTENSION)-$(EXTVERSION).zip HEAD
+	@echo $(EXTENSION)-$(EXTVERSION).zip
 
 # For scripts/check: what a list above holds.
 print-%:
