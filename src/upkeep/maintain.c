@@ -60,13 +60,14 @@ typedef struct Question
 {
 	const char *name;
 	const char *action;
+	const char *function;		/* which an older catalog may not have */
 	const char *sql;
 } Question;
 
 static const Question questions[] = {
-	{"reads", "record", "_activity.fold_reads()"},
-	{"webhooks", "maintain", "count(*) FROM _activity.maintain_webhooks()"},
-	{"answers", "forget", "_activity.forget_answers(100000)"}
+	{"reads", "record", "fold_reads", "_activity.fold_reads()"},
+	{"webhooks", "maintain", "maintain_webhooks", "count(*) FROM _activity.maintain_webhooks()"},
+	{"answers", "forget", "forget_answers", "_activity.forget_answers(100000)"}
 };
 
 typedef struct Maintenance
@@ -134,8 +135,13 @@ static void
 ask(void *argument)
 {
 	Maintenance *maintenance = argument;
-	int64		done = act_upkeep_ask("SELECT %s", maintenance->question->sql);
+	int64		done;
 
+	if (act_upkeep_ask("SELECT count(*) FROM pg_catalog.pg_proc WHERE proname = '%s'"
+					   " AND pronamespace = '_activity'::pg_catalog.regnamespace",
+					   maintenance->question->function) == 0)
+		return;
+	done = act_upkeep_ask("SELECT %s", maintenance->question->sql);
 	if (done > 0)
 		maintenance->report(maintenance->state, maintenance->question->action,
 							maintenance->question->name, done);
