@@ -129,6 +129,7 @@ OBJS = \
 	src/numbers/compact.o \
 	src/numbers/fold.o \
 	src/numbers/measure.o \
+	src/numbers/rolled.o \
 	src/numbers/total.o \
 	src/upkeep/call.o \
 	src/upkeep/ddl_guard.o \

@@ -159,15 +159,15 @@ BEGIN
 		closes := greatest((SELECT _activity.quarter_start(max(r.last) + 1) - interval '1 microsecond' FROM _activity.rollup r WHERE r.organization = owner),
 			(SELECT max(e.occurred_at) FROM _activity.event e WHERE e.organization = owner)) + interval '1 microsecond';
 	END IF;
-	IF timeline.by IS NULL AND timeline.actor IS NULL AND codes IS NULL THEN
-		grain := 'counts';
-	ELSIF coalesce(timeline.by, '') NOT IN ('actor', 'resource') AND timeline.actor IS NULL
+	IF coalesce(timeline.by, '') NOT IN ('actor', 'resource') AND timeline.actor IS NULL
 		AND timeline.time_zone = 'UTC' AND unit NOT IN ('hour', 'quarter hour') THEN
 		grain := 'types';
+	ELSIF timeline.by IS NULL AND timeline.actor IS NULL AND codes IS NULL THEN
+		grain := 'counts';
 	END IF;
+	starts := ARRAY(SELECT b FROM _activity.buckets(opens, closes, unit, timeline.time_zone) b ORDER BY b);
 	-- A step that is a day or more goes from one beginning to the next.
 	IF unit NOT IN ('hour', 'quarter hour') THEN
-		starts := ARRAY(SELECT b FROM _activity.buckets(opens, closes, unit, timeline.time_zone) b ORDER BY b);
 		quarters := ARRAY(SELECT _activity.quarter_of(b) FROM unnest(starts) b);
 	END IF;
 	RETURN QUERY
@@ -193,7 +193,7 @@ BEGIN
 		SELECT DISTINCT k.key FROM keyed k
 		UNION SELECT NULL WHERE timeline.by IS NULL)
 	SELECT t.bucket, k.key, coalesce(c.events, 0)
-	FROM _activity.buckets(opens, closes, unit, timeline.time_zone) t (bucket)
+	FROM unnest(starts) t (bucket)
 	CROSS JOIN keys k
 	LEFT JOIN keyed c ON c.bucket = t.bucket AND coalesce('=' || c.key, '') = coalesce('=' || k.key, '')
 	ORDER BY t.bucket, k.key;
@@ -340,7 +340,7 @@ BEGIN
 	FROM (
 		SELECT c.actor, coalesce(sum(c.amount), 0) AS amount, c.unit, sum(c.events)::bigint AS events,
 			min(c.first_at) AS first_at, max(c.last_at) AS last_at
-		FROM _activity.cells(owner, credits_by_member.since, credits_by_member.until, known) c
+		FROM _activity.cells(owner, credits_by_member.since, credits_by_member.until, known, 'amounts') c
 		WHERE c.measure IN (SELECT m.number FROM _activity.measure m WHERE m.name = 'credits_burned')
 		  AND (credits_by_member.resource IS NULL OR c.resource = credits_by_member.resource)
 		GROUP BY c.actor, c.unit HAVING sum(c.events) <> 0
@@ -371,7 +371,7 @@ BEGIN
 	WITH counts AS (
 		SELECT coalesce(sum(c.events) FILTER (WHERE c.type = ANY (from_codes)), 0)::bigint AS sessions,
 			coalesce(sum(c.events) FILTER (WHERE c.type = ANY (to_codes)), 0)::bigint AS purchases
-		FROM _activity.cells(owner, conversion.since, conversion.until, known) c
+		FROM _activity.cells(owner, conversion.since, conversion.until, known, 'types') c
 		WHERE c.measure = 0)
 	SELECT n.sessions, n.purchases, round(n.purchases::numeric / nullif(n.sessions, 0), 6) FROM counts n;
 END

@@ -113,16 +113,7 @@ COMMENT ON FUNCTION _activity.unfolded(integer) IS
 CREATE FUNCTION _activity.rolled(key integer, kinds integer[], since integer, until integer)
 RETURNS TABLE (quarter integer, measure integer, type integer, actor text, resource text, unit text, name text,
 	events integer, amount numeric, unmeasured integer, first_at timestamptz, last_at timestamptz)
-LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000
-BEGIN ATOMIC
-	SELECT c.*
-	FROM _activity.rollup r
-	CROSS JOIN LATERAL unnest(r.quarters, r.measures, r.types, r.actors, r.resources, r.units, r.names,
-		r.events, r.amounts, r.unmeasured, r.first_at, r.last_at)
-		c (quarter, measure, type, actor, resource, unit, name, events, amount, unmeasured, first_at, last_at)
-	WHERE r.organization = key AND r.kind = ANY (kinds) AND r.first < until AND r.last >= since
-	  AND c.quarter >= since AND c.quarter < until;
-END;
+LANGUAGE c STABLE STRICT PARALLEL SAFE ROWS 10000 AS 'MODULE_PATHNAME', 'act_rolled';
 COMMENT ON FUNCTION _activity.rolled(integer, integer[], integer, integer) IS
 	'the cells of an organization, several for one thing perhaps, of quarter hours from since until before until';
 

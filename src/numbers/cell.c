@@ -151,43 +151,60 @@ value_of(const ActCell *cell, int column, bool *isnull)
 }
 
 int
-act_cells_read(HeapTuple row, TupleDesc desc, ActCell **cells)
+act_cells_columns(HeapTuple row, TupleDesc desc, Datum *values[ACT_CELL_COLUMNS],
+				  bool *nulls[ACT_CELL_COLUMNS])
 {
 	bool		isnull;
-	int32		organization = DatumGetInt32(heap_getattr(row, ACT_ROLLUP_ORGANIZATION, desc, &isnull));
 	int			count = DatumGetInt32(heap_getattr(row, ACT_ROLLUP_CELLS, desc, &isnull));
-	Datum		quarters = heap_getattr(row, ACT_ROLLUP_QUARTERS, desc, &isnull);
 
-	/* Before so many get their memory. */
-	if (isnull || count != ArrayGetNItems(ARR_NDIM(DatumGetArrayTypeP(quarters)),
-										  ARR_DIMS(DatumGetArrayTypeP(quarters))))
-		act_cells_complain();
+	for (int i = 0; i < ACT_CELL_COLUMNS; i++)
+	{
+		int			column = ACT_ROLLUP_QUARTERS + i;
+		Datum		value = heap_getattr(row, column, desc, &isnull);
+		int			there;
+
+		values[i] = NULL;
+		nulls[i] = NULL;
+		if (isnull && column != ACT_ROLLUP_QUARTERS)
+			continue;
+		if (isnull)
+			act_cells_complain();
+		deconstruct_array(DatumGetArrayTypePCopy(value), elements[column].type,
+						  elements[column].len, elements[column].by_value,
+						  elements[column].align, &values[i], &nulls[i], &there);
+		if (there != count)
+			act_cells_complain();
+	}
+	return count;
+}
+
+int
+act_cells_read(HeapTuple row, TupleDesc desc, ActCell **cells)
+{
+	Datum	   *values[ACT_CELL_COLUMNS];
+	bool	   *nulls[ACT_CELL_COLUMNS];
+	bool		isnull;
+	int32		organization = DatumGetInt32(heap_getattr(row, ACT_ROLLUP_ORGANIZATION, desc, &isnull));
+	int			count = act_cells_columns(row, desc, values, nulls);
+
 	*cells = MemoryContextAllocExtended(CurrentMemoryContext, Max(count, 1) * sizeof(ActCell),
 										MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	for (int i = 0; i < count; i++)
 	{
-		(*cells)[i].organization = organization;
-		(*cells)[i].typeless = (*cells)[i].timeless = true;
-	}
-	for (int column = ACT_ROLLUP_QUARTERS; column <= ACT_ROLLUP_COLUMNS; column++)
-	{
-		Datum		value = heap_getattr(row, column, desc, &isnull);
-		Datum	   *values;
-		bool	   *nulls;
-		int			there;
+		ActCell    *cell = &(*cells)[i];
 
-		if (isnull)
-			continue;
-		deconstruct_array(DatumGetArrayTypePCopy(value), elements[column].type,
-						  elements[column].len, elements[column].by_value,
-						  elements[column].align, &values, &nulls, &there);
-		if (there != count)
-			act_cells_complain();
-		for (int i = 0; i < count; i++)
-			read_value(&(*cells)[i], column, values[i], nulls[i]);
-		pfree(values);
-		pfree(nulls);
+		cell->organization = organization;
+		cell->typeless = cell->timeless = true;
+		for (int n = 0; n < ACT_CELL_COLUMNS; n++)
+			if (values[n] != NULL)
+				read_value(cell, ACT_ROLLUP_QUARTERS + n, values[n][i], nulls[n][i]);
 	}
+	for (int n = 0; n < ACT_CELL_COLUMNS; n++)
+		if (values[n] != NULL)
+		{
+			pfree(values[n]);
+			pfree(nulls[n]);
+		}
 	return count;
 }
 

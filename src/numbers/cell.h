@@ -9,6 +9,7 @@
 #include "access/tupdesc.h"
 #include "datatype/timestamp.h"
 
+#include "base/columns.h"
 #include "base/own_row.h"
 #include "numbers/measure.h"
 
@@ -47,6 +48,16 @@ extern int32 act_quarter_of(TimestampTz time);
 /* One row of these cells, which are all of one organization. */
 extern void act_cells_write(ActRowWriter *writer, ActRollupKind kind,
 							const ActCell *cells, int count);
+
+/* Columns of a cell, from ACT_ROLLUP_QUARTERS on. */
+#define ACT_CELL_COLUMNS (ACT_ROLLUP_COLUMNS - ACT_ROLLUP_QUARTERS + 1)
+
+/*
+ * A row's arrays as they are: values[n] and nulls[n] of column n, both NULL where all are
+ * null; palloc'd.  Returns how many elements each has.
+ */
+extern int	act_cells_columns(HeapTuple row, TupleDesc desc,
+							  Datum *values[ACT_CELL_COLUMNS], bool *nulls[ACT_CELL_COLUMNS]);
 
 /* A row's cells, palloc'd with all that they point at; returns how many. */
 /* The error for what the extension can't have written; rows are as their owner left them. */
