@@ -13,7 +13,7 @@ SQL_PARTS = schema version types event_type tables aside taxonomy record tier fe
 	consumer measure rollup cells analytics mrr seal own_index health member \
 	http_route http_answer http_caller http_activity http_session http_realtime http_webhook \
 	http_member http_analytics http_export http_lines http_idempotency http_example http_openapi http \
-	move_out move_in access finish
+	move_out move_in citus access finish
 
 MODULE_big = activity
 OBJS = \
@@ -60,6 +60,7 @@ OBJS = \
 	src/track/preset_rule.o \
 	src/track/row.o \
 	src/track/row_scan.o \
+	src/track/spread.o \
 	src/track/table_ddl.o \
 	src/track/text.o \
 	src/track/tier.o \
@@ -204,7 +205,7 @@ PROVE_TESTS ?= test/t/*.pl
 
 # These build by themselves, in a folder of their own, and so need no PostgreSQL
 # to begin with; PGXS, which does, has another idea of check.
-OWN_GOALS = check quick-check check-packages release-check demo matrix fuzz
+OWN_GOALS = check check-citus quick-check check-packages release-check demo matrix fuzz
 PG_CONFIG ?= pg_config
 
 .DEFAULT_GOAL = all

@@ -11,6 +11,7 @@
 #include "base/compat.h"
 #include "event/month.h"
 #include "track/preset.h"
+#include "track/spread.h"
 #include "taxonomy/taxonomy.h"
 #include "track/follow_tier.h"
 #include "track/trigger.h"
@@ -25,12 +26,14 @@
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
+#include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/uuid.h"
 
 static Relation open_trackable(Oid relid, LOCKMODE lock);
 pg_noreturn static void refuse(Relation table, const char *why);
 static void set_up(Relation table, ActTracking *tracking, bool strict);
+static void track_shards(FunctionCallInfo fcinfo, const char *on_unknown);
 static void return_rules(ReturnSetInfo *result, const ActTracking *tracking);
 
 PG_FUNCTION_INFO_V1(act_track);
@@ -44,6 +47,7 @@ act_track(PG_FUNCTION_ARGS)
 	ActTracking *tracking;
 	char	   *category;
 	char	   *on_unknown = "warn";
+	int			level;
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		ereport(ERROR,
@@ -62,12 +66,15 @@ act_track(PG_FUNCTION_ARGS)
 	category = act_tracking_fold(category, strlen(category));
 
 	table = open_trackable(PG_GETARG_OID(0), ShareRowExclusiveLock);
+	level = act_spread_begin();
 	tracking = act_preset_resolve(table, category,
 								  PG_ARGISNULL(2) ? NULL : PG_GETARG_JSONB_P(2),
 								  PG_ARGISNULL(3) ? NULL : PG_GETARG_JSONB_P(3));
 	set_up(table, tracking, strcmp(on_unknown, "error") == 0);
 	table_close(table, NoLock);
 	act_tracking_trigger_enable(PG_GETARG_OID(0), category, tracking->replica);
+	act_spread_end(level);
+	track_shards(fcinfo, on_unknown);
 	act_partition_ensure_ahead();
 	return_rules((ReturnSetInfo *) fcinfo->resultinfo, tracking);
 	return (Datum) 0;
@@ -78,12 +85,36 @@ PGDLLEXPORT Datum
 act_untrack(PG_FUNCTION_ARGS)
 {
 	Relation	table;
+	int			level;
 
 	PreventCommandIfReadOnly("activity.untrack()");
 	table = open_trackable(PG_GETARG_OID(0), AccessExclusiveLock);
+	level = act_spread_begin();
 	act_tracking_trigger_drop(table);
+	act_spread_end(level);
 	table_close(table, NoLock);
+	act_spread_run(PG_GETARG_OID(0), "SELECT activity.untrack('%s')");
 	PG_RETURN_VOID();
+}
+
+/* The same call for each shard, if it is a table of Citus. */
+static void
+track_shards(FunctionCallInfo fcinfo, const char *on_unknown)
+{
+	char	   *texts[2] = {NULL, NULL};
+
+	for (int i = 0; i < 2; i++)
+		if (!PG_ARGISNULL(2 + i))
+		{
+			Jsonb	   *value = PG_GETARG_JSONB_P(2 + i);
+
+			texts[i] = JsonbToCString(NULL, &value->root, VARSIZE(value));
+		}
+	act_spread_run(PG_GETARG_OID(0),
+				   psprintf("SELECT count(*) FROM activity.track(_activity.settle_shard('%%s'), %s, %s, %s, %s)",
+							act_spread_literal(text_to_cstring(PG_GETARG_TEXT_PP(1))),
+							act_spread_literal(texts[0]), act_spread_literal(texts[1]),
+							act_spread_literal(on_unknown)));
 }
 
 /*
