@@ -53,7 +53,7 @@ export const search = (query: Query): string => {
   return text === '' ? '' : `?${text}`;
 };
 
-// Whoever must know that the session is over.
+// Whoever must know that the session is over, or another's.
 let onSessionEnd: (error: ApiError) => void = () => {};
 export const whenSessionEnds = (call: typeof onSessionEnd) => { onSessionEnd = call; };
 
@@ -85,7 +85,7 @@ export async function fetchApi(method: string, path: string, options: Options = 
   }
   if (response.ok) return response;
   const error = await problemOf(response);
-  if (error.status === 401 && path !== 'session') onSessionEnd(error);
+  if ((error.status === 401 || error.code === 'wrong_organization') && path !== 'session') onSessionEnd(error);
   throw error;
 }
 

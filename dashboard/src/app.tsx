@@ -8,6 +8,7 @@ import { Fence } from './fence';
 import { ProofView } from './proof';
 import { RealtimeView } from './realtime';
 import { address, go, useRoute } from './route';
+import { tellTabs, whenTabsMayDiffer } from './tabs';
 import { ThemeChoice } from './theme';
 import { Failure, Heading, Loading, Text, useAction } from './ui';
 import { WebhooksView } from './webhooks';
@@ -21,7 +22,9 @@ const views = [
 ] as const;
 
 type Entry = { is: 'asking' } | { is: 'out'; error: ApiError | null; left?: boolean } |
-  { is: 'in'; session: Session } | { is: 'failed'; error: ApiError };
+  { is: 'in'; session: Session } | { is: 'other'; session: Session } | { is: 'failed'; error: ApiError };
+
+const who = ({ organization, member }: Session) => JSON.stringify([organization, member]);
 
 export function App() {
   const route = useRoute();
@@ -37,10 +40,17 @@ export function App() {
     if (code === undefined) return asked(ask<Session>('GET', 'session'));
     // The code leaves the address before anything else can read it.
     go(address('events'), true);
-    return asked(ask<Session>('POST', 'session', { body: { code } }).then(() => ask<Session>('GET', 'session')));
+    return asked(ask<Session>('POST', 'session', { body: { code } }).then(() => ask<Session>('GET', 'session')).finally(tellTabs));
+  };
+  // Is the session still the one whose name stands above?
+  const look = () => {
+    ask<Session>('GET', 'session').then(
+      (session) => setEntry((old) => old.is === 'in' && who(session) !== who(old.session) ? { is: 'other', session } : old),
+      (error: ApiError) => setEntry((old) => old.is === 'in' && !lostConnection(error) ? { is: 'out', error } : old));
   };
   useEffect(() => {
-    whenSessionEnds((error) => setEntry({ is: 'out', error }));
+    whenSessionEnds((error) => error.status === 401 ? setEntry({ is: 'out', error }) : look());
+    return whenTabsMayDiffer(look);
   }, []);
   useEffect(() => {
     // Once the code has left the address there is nothing more to ask.
@@ -51,24 +61,38 @@ export function App() {
   }, [entry.is, route]);
 
   if (entry.is === 'in' && code === undefined)
-    return <Inside session={entry.session} onLeave={() => setEntry({ is: 'out', error: null, left: true })} />;
+    return <Inside key={who(entry.session)} session={entry.session} onLeave={() => { setEntry({ is: 'out', error: null, left: true }); tellTabs(); }} />;
   return (
     <>
       <Announcer />
       <main class="outside">
         {entry.is === 'asking' || entry.is === 'in' ? <Loading what="your session" /> :
           entry.is === 'failed' ? <><Heading title="No connection">No connection</Heading><Failure error={entry.error} retry={enter} /></> :
-            <Outside error={entry.error} left={entry.left} />}
+            entry.is === 'other' ? <Other session={entry.session} onGoOn={() => { go(address('events')); setEntry({ is: 'in', session: entry.session }); }} /> :
+              <Outside error={entry.error} left={entry.left} />}
       </main>
     </>
   );
 }
 
+function Other({ session, onGoOn }: { session: Session; onGoOn: () => void }) {
+  return (
+    <>
+      <Heading title="Another session">Another session has begun</Heading>
+      <p>This browser has come in as <Text>{session.member}</Text> of <Text>{session.organization}</Text> meanwhile, in another tab. It can be one at a time.</p>
+      <button type="button" onClick={onGoOn}>Go on as <Text>{session.member}</Text></button>
+    </>
+  );
+}
+
+// That a cookie is gone or worth nothing is no more than the heading says.
+const saysMore = (error: ApiError | null) => error !== null && error.code !== 'no_token' && error.code !== 'bad_token';
+
 function Outside({ error, left }: { error: ApiError | null; left?: boolean }) {
   return (
     <>
       <Heading title="Signed out">{left ? 'You are signed out' : error ? 'Your session has ended' : 'Activity'}</Heading>
-      <p>{error ? <>{sentence(error.problem.detail ?? error.message)} </> : null}
+      <p>{error && saysMore(error) ? <>{sentence(error.problem.detail ?? error.message)} </> : null}
         To come in, open the activity page from the product that you use: it makes a new link, which works once and for a few minutes.</p>
       <p class="quiet">Whoever runs the product makes links by <code>SELECT activity.dashboard_link(organization, member)</code>.</p>
     </>

@@ -63,7 +63,7 @@ export function EventsView({ session, route }: { session: Session; route: Route 
         </span>
       </div>
       <FilterBar session={session} filters={filters} onChange={change} />
-      <News session={session} filters={filters} page={page.data} isFirst={isFirst}
+      <News session={session} filters={filters} page={page.busy ? null : page.data} isFirst={isFirst}
         onShow={() => isFirst ? page.reload() : show({})} />
       <Answer of={page} what="events">
         {(data) => data.items.length === 0 ? <Nothing filters={filters} place={place} session={session} /> : (
@@ -179,27 +179,44 @@ function Pager({ place, page, total, onShow }: { place: Place; page: Page; total
 }
 
 // What came since the page was read: the stream says that something did, the API says
-// what of it passes the filters. Nothing moves until the reader asks for it.
+// what of it passes the filters. Nothing moves until the reader asks for it, and what is
+// told stays until something else is known.
 function News({ session, filters, page, isFirst, onShow }:
   { session: Session; filters: Filters; page: Page | null; isFirst: boolean; onShow: () => void }) {
   const [seen, setSeen] = useState(0);
   const state = useLive(session, () => setSeen((n) => n + 1), () => setSeen((n) => n + 1), session.capabilities.includes('stream') || session.capabilities.includes('read'));
   const settled = useThrottled(seen);
-  const since = page?.prevCursor ?? null;
-  const news = useLoad<Page | null>((signal) => settled === 0 || !isFirst || page === null ? Promise.resolve(null) :
-    ask<Page>('GET', organizationPath(session, 'activity'), { signal, query: { ...toApi(filters), limit: 100, ...since ? { after: since } : { page: 1 } } }),
-  [settled, since, isFirst, JSON.stringify(filters)]);
-  const fresh = news.data?.items.length ?? 0;
-  const more = news.data?.hasMore ? '100 or more' : count(fresh);
-  useEffect(() => { if (fresh > 0) announce(`${more} new events`); }, [fresh > 0]);
+  const key = JSON.stringify(filters);
+  const news = useLoad<{ key: string; newest: Page } | null>((signal) => settled === 0 || !isFirst ? Promise.resolve(null) :
+    ask<Page>('GET', organizationPath(session, 'activity'), { signal, query: { ...toApi(filters), limit: 100, page: 1, count: 'false' } })
+      .then((newest) => ({ key, newest })), [settled, isFirst, key]);
+  const fresh = isFirst && page !== null && news.data?.key === key ? freshOf(news.data.newest, page) : null;
+  const words = fresh && (fresh.more ? `${count(fresh.number)} or more` : count(fresh.number));
+  const show = () => {
+    // The button goes with what it told.
+    document.getElementById('main')?.focus({ preventScroll: true });
+    onShow();
+  };
+  useEffect(() => {
+    if (fresh) announce(fresh.more ? `${words} new events` : plural(fresh.number, 'new event'));
+  }, [fresh !== null]);
   return (
     <div class="news">
       <LiveBadge state={state} />
-      {isFirst && fresh > 0 && !news.busy && since === (page?.prevCursor ?? null) &&
-        <button type="button" class="small" onClick={onShow}>{more} new – show</button>}
-      {!isFirst && seen > 0 && <button type="button" class="small" onClick={onShow}>New events – to the newest</button>}
+      {fresh && <button type="button" class="small" onClick={show}>{words} new – show</button>}
+      {!isFirst && seen > 0 && <button type="button" class="small" onClick={show}>New events – to the newest</button>}
     </div>
   );
+}
+
+// What is not on the page and stands above its end. Not what is newer than its first
+// event: that one may be of a year to come, and what is imported has its place below.
+function freshOf(newest: Page, page: Page): { number: number; more: boolean } | null {
+  const known = new Set(page.items.map(({ id }) => id));
+  const last = page.hasMore ? page.items.at(-1)?.id : undefined;
+  const end = newest.items.findIndex(({ id }) => id === last);
+  const fresh = newest.items.slice(0, end < 0 ? undefined : end).filter(({ id }) => !known.has(id));
+  return fresh.length === 0 ? null : { number: fresh.length, more: newest.hasMore && fresh.at(-1) === newest.items.at(-1) };
 }
 
 // At most one new value a second, and the last one always.

@@ -24,6 +24,19 @@ module.exports = async ({ ok, is, gateway, visit, sql, rows, settle, until, view
   await until('the new rows', async () => (await rows(page).locator('td.description').allInnerTexts()).slice(0, 3).every((text) => /live-1/.test(text)));
   ok(true, 'and shown when one asks');
 
+  // The button stays while more comes, and what stands in a year to come hides nothing.
+  sql("SELECT activity.record('acme', 'auth.signin', occurred_at => '9999-01-01')");
+  await page.getByRole('button', { name: '1 new – show' }).click();
+  await until('the stray is the first', async () => /9999/.test(await rows(page).first().innerText()));
+  record(1);
+  await page.getByRole('button', { name: '1 new – show' }).evaluate((button) => { button.focus(); window.button = button; });
+  record(1);
+  await page.getByRole('button', { name: '2 new – show' }).waitFor();
+  ok(await page.evaluate(() => document.activeElement === window.button), 'the button keeps the focus while it counts on');
+  await page.keyboard.press('Enter');
+  await page.getByRole('button', { name: / new – show/ }).waitFor({ state: 'detached' });
+  ok(await page.evaluate(() => document.activeElement?.id === 'main'), 'and leaves it to the page');
+
   // Of others than the filter picks nothing is said.
   await page.goto(`${gateway.url}/#/events?actor=grace`);
   await settle(page);

@@ -44,6 +44,25 @@ module.exports = async ({ ok, is, gateway, visit, link, sql, until, patience }) 
   await heading('Activity');
   ok(true, 'a reload stays out');
 
+  // One cookie for all tabs: none goes on under a name that is not the session's.
+  const tab = await visit.as('acme', 'ada');
+  const second = await tab.context().newPage();
+  await second.goto(link('acme', 'grace'));
+  await second.getByRole('heading', { level: 1, name: 'Events' }).waitFor();
+  await tab.getByRole('heading', { name: 'Another session has begun' }).waitFor();
+  ok(true, 'a tab says that another one has come in as somebody else');
+  await tab.getByRole('button', { name: 'Go on as grace' }).click();
+  await tab.getByRole('heading', { level: 1, name: 'Events' }).waitFor();
+  ok(await tab.locator('.account').getByText('grace').isVisible(), 'and goes on as that');
+  await second.goto('about:blank');
+  await second.goto(link('evil', 'mallory'));
+  await tab.getByText('mallory of evil').waitFor();
+  ok(true, 'of another organization, too');
+  await tab.getByRole('button', { name: 'Go on as mallory' }).click();
+  await second.getByRole('button', { name: 'Sign out' }).click();
+  await tab.getByRole('heading', { name: 'Your session has ended' }).waitFor();
+  ok(!await tab.getByText('token').isVisible(), 'who leaves in one tab has left in all, and no tab speaks of tokens');
+
   // The membership ends while somebody looks.
   const bob = await visit.as('acme', 'bob');
   sql("DELETE FROM memberships WHERE user_id = 'bob'");
