@@ -65,9 +65,9 @@ add_cors(Http *http, Buffer *head)
 {
 	const char *origin = http_header(http, "origin");
 
-	if (origin == NULL || options.cors_origin[0] == NULL)
+	if (options.cors_origin[0] == NULL)
 		return;
-	for (char **allowed = options.cors_origin; *allowed; allowed++)
+	for (char **allowed = options.cors_origin; *allowed && origin; allowed++)
 		if (strcmp(*allowed, origin) == 0)
 			buffer_printf(head, "Access-Control-Allow-Origin: %s\r\n"
 						  "Access-Control-Allow-Headers: Authorization, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID, Nevermined-Version, X-Activity-Request, X-Current-Org-Id\r\n"
@@ -87,7 +87,8 @@ make_head(Http *http, Buffer *head, int status, const char *type,
 				  answer_reason(status), date_text());
 	if (type)
 		buffer_printf(head, "Content-Type: %s\r\nX-Content-Type-Options: nosniff\r\n", type);
-	if (len >= 0 && status != 204 && status != 304)
+	/* The length of what GET would send by and by is not known. */
+	if (len >= 0 && status != 204 && status != 304 && (len > 0 || http->parser.method != HTTP_HEAD))
 		buffer_printf(head, "Content-Length: %lld\r\n", (long long) len);
 	if (fields)
 		buffer_text(head, fields);

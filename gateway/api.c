@@ -76,10 +76,12 @@ ask(Call *call, const char *const *parameters)
 {
 	const char *sql = "SELECT status, headers, body FROM activity.http($1, $2, $3, $4::jsonb, $5)";
 
-	if (!call->writes && reader_may_serve(caller_of(call->http)))
-		(void) database_ask_reader(PRIORITY_THIRD, sql, 5, parameters, true, answered, call);
+	const char *caller = caller_of(call->http);
+
+	if (!call->writes && reader_may_serve(caller))
+		(void) database_ask_reader_for(caller, sql, 5, parameters, answered, call);
 	else
-		(void) database_ask(PRIORITY_THIRD, sql, 5, parameters, answered, call);
+		(void) database_ask_for(caller, sql, 5, parameters, answered, call);
 }
 
 static bool

@@ -4,7 +4,9 @@
  *
  * A request to the API may take long, and a client may make many at once.  So they
  * never have all of the connections, if there are more than one: no number of slow
- * requests stops the streams and the webhooks.
+ * requests stops the streams and the webhooks.  Nor do those of one caller have all
+ * that requests may have, and they wait behind each other only: no number of slow
+ * requests of his stops another's.
  */
 #include "database.h"
 
@@ -12,6 +14,9 @@
 #include "log.h"
 #include "loop.h"
 #include "metrics.h"
+#include "turn.h"
+
+#include <limits.h>
 
 #define QUERY_TIME 45000		/* then the connection is given up */
 #define CROWD 30000
@@ -22,6 +27,8 @@ struct Query
 	Query	   *next;
 	Priority	priority;
 	bool		may_fall_back;	/* where the reader fails, the primary is asked */
+	char	   *caller;			/* of the third priority: whose it is */
+	Turn	   *turn;			/* where it waits, or runs, as his */
 	char	   *sql;
 	int			count;
 	char	  **parameters;
@@ -52,7 +59,8 @@ struct Pool
 {
 	Worker	   *workers;
 	int			count;
-	Queue		queues[PRIORITIES];
+	Queue		queues[PRIORITY_THIRD];
+	Turns	   *turns;			/* of the third */
 	bool		was_up;
 	char		problem[512];
 	const char *name;			/* in the log */
@@ -81,8 +89,9 @@ static const ConnectionOps ops = {up, input, down};
 static void
 open_pool(Pool *pool, const char *conninfo, int connections)
 {
-	for (int i = 0; i < PRIORITIES; i++)
+	for (int i = 0; i < PRIORITY_THIRD; i++)
 		pool->queues[i].end = &pool->queues[i].first;
+	pool->turns = turns_make();
 	pool->count = connections;
 	pool->workers = allocate(sizeof(Worker) * connections);
 	for (int i = 0; i < connections; i++)
@@ -108,35 +117,52 @@ database_open_reader(const char *conninfo, int connections)
 }
 
 static void
-free_query(Query *query)
+end_turn(Pool *pool, Query *query)
 {
+	if (query->turn)
+		turns_over(pool->turns, query->turn);
+	query->turn = NULL;
+}
+
+static void
+free_query(Pool *pool, Query *query)
+{
+	end_turn(pool, query);
 	for (int i = 0; i < query->count; i++)
 		free(query->parameters[i]);
 	free(query->parameters);
 	free(query->sql);
+	free(query->caller);
 	free(query);
 }
 
 static void
 close_pool(Pool *pool)
 {
+	Query	   *query;
+
 	for (int i = 0; i < pool->count; i++)
 	{
 		connection_close(pool->workers[i].connection);
 		PQclear(pool->workers[i].result);
 		if (pool->workers[i].query)
-			free_query(pool->workers[i].query);
+			free_query(pool, pool->workers[i].query);
 	}
-	for (int i = 0; i < PRIORITIES; i++)
+	for (int i = 0; i < PRIORITY_THIRD; i++)
 	{
 		Query	   *next;
 
-		for (Query *query = pool->queues[i].first; query; query = next)
+		for (query = pool->queues[i].first; query; query = next)
 		{
 			next = query->next;
-			free_query(query);
+			free_query(pool, query);
 		}
 	}
+	while (pool->turns && (query = turns_take(pool->turns, INT_MAX)) != NULL)
+		free_query(pool, query);
+	if (pool->turns)
+		turns_free(pool->turns);
+	pool->turns = NULL;
 	free(pool->workers);
 	pool->count = 0;
 }
@@ -153,12 +179,17 @@ database_close(void)
 static void
 enqueue(Pool *pool, Query *query)
 {
-	Queue	   *queue = &pool->queues[query->priority];
+	if (query->priority == PRIORITY_THIRD)
+		query->turn = turns_add(pool->turns, query->caller, query);
+	else
+	{
+		Queue	   *queue = &pool->queues[query->priority];
 
-	query->next = NULL;
-	*queue->end = query;
-	queue->end = &query->next;
-	queue->count++;
+		query->next = NULL;
+		*queue->end = query;
+		queue->end = &query->next;
+		queue->count++;
+	}
 	/* Not now: it could fail, and nobody expects an answer yet. */
 	timer_set(dispatch_timer, 0);
 }
@@ -187,7 +218,32 @@ database_ask(Priority priority, const char *sql, int count,
 {
 	Query	   *query = make_query(priority, sql, count, parameters, fn, arg);
 
+	Assert(priority < PRIORITY_THIRD);
 	enqueue(&primary, query);
+	return query;
+}
+
+Query *
+database_ask_for(const char *caller, const char *sql, int count,
+				 const char *const *parameters, AnswerFn fn, void *arg)
+{
+	Query	   *query = make_query(PRIORITY_THIRD, sql, count, parameters, fn, arg);
+
+	query->caller = copy_text(caller);
+	enqueue(&primary, query);
+	return query;
+}
+
+Query *
+database_ask_reader_for(const char *caller, const char *sql, int count,
+						const char *const *parameters, AnswerFn fn, void *arg)
+{
+	Query	   *query = make_query(PRIORITY_THIRD, sql, count, parameters, fn, arg);
+
+	query->caller = copy_text(caller);
+	query->may_fall_back = true;
+	metrics.reader_queries++;
+	enqueue(&reader, query);
 	return query;
 }
 
@@ -197,6 +253,7 @@ database_ask_reader(Priority priority, const char *sql, int count,
 {
 	Query	   *query = make_query(priority, sql, count, parameters, fn, arg);
 
+	Assert(priority < PRIORITY_THIRD);
 	metrics.reader_queries++;
 	query->may_fall_back = may_fall_back;
 	enqueue(&reader, query);
@@ -220,10 +277,25 @@ count_long(const Pool *pool)
 	return count;
 }
 
+/* Of each caller so many run at most. */
 static Query *
-take_query(Pool *pool, Priority last)
+take_long(Pool *pool, int most)
 {
-	for (int i = 0; i <= (int) last; i++)
+	Query	   *query;
+
+	while ((query = turns_take(pool->turns, most)) != NULL)
+	{
+		if (query->fn)
+			return query;
+		free_query(pool, query);	/* nobody waits for it any more */
+	}
+	return NULL;
+}
+
+static Query *
+take_short(Pool *pool)
+{
+	for (int i = 0; i < PRIORITY_THIRD; i++)
 	{
 		Queue	   *queue = &pool->queues[i];
 
@@ -238,7 +310,7 @@ take_query(Pool *pool, Priority last)
 			query->next = NULL;
 			if (query->fn)
 				return query;
-			free_query(query);	/* nobody waits for it any more */
+			free_query(pool, query);
 		}
 	}
 	return NULL;
@@ -260,8 +332,9 @@ dispatch(Pool *pool)
 
 		if (worker->query || connection_pg(worker->connection) == NULL)
 			continue;
-		worker->query = take_query(pool, count_long(pool) < Max(pool->count - 1, 1) ?
-								   PRIORITY_THIRD : PRIORITY_SECOND);
+		worker->query = take_short(pool);
+		if (worker->query == NULL && count_long(pool) < Max(pool->count - 1, 1))
+			worker->query = take_long(pool, Max(pool->count - 2, 1));
 		if (worker->query == NULL)
 			return;
 		worker->began = loop_now();
@@ -357,12 +430,13 @@ settle(Pool *pool, Query *query, const Answer *answer)
 	{
 		query->may_fall_back = false;
 		metrics.reader_fallbacks++;
+		end_turn(pool, query);
 		enqueue(&primary, query);
 		return;
 	}
 	if (query->fn)
 		query->fn(query->arg, answer);
-	free_query(query);
+	free_query(pool, query);
 }
 
 static void
@@ -402,8 +476,10 @@ fail_queue(Pool *pool)
 	/* What is asked meanwhile waits for the next time. */
 	while (count-- > 0)
 	{
-		Query	   *query = take_query(pool, PRIORITY_THIRD);
+		Query	   *query = take_short(pool);
 
+		if (query == NULL)
+			query = take_long(pool, INT_MAX);
 		if (query == NULL)
 			return;
 		settle(pool, query, &answer);
@@ -441,9 +517,9 @@ count_up(const Pool *pool)
 static int
 count_waiting(const Pool *pool)
 {
-	int			count = 0;
+	int			count = pool->turns ? turns_count(pool->turns) : 0;
 
-	for (int i = 0; i < PRIORITIES; i++)
+	for (int i = 0; i < PRIORITY_THIRD; i++)
 		count += pool->queues[i].count;
 	return count;
 }
@@ -482,5 +558,5 @@ bool
 database_is_crowded(void)
 {
 	return primary.queues[PRIORITY_SECOND].count > CROWD ||
-		primary.queues[PRIORITY_THIRD].count > CROWD;
+		turns_count(primary.turns) > CROWD;
 }

@@ -30,8 +30,6 @@ typedef enum Priority
 	PRIORITY_THIRD				/* and may take long */
 } Priority;
 
-#define PRIORITIES 3
-
 extern void database_open(const char *conninfo, int connections);
 extern void database_close(void);
 
@@ -44,6 +42,13 @@ extern Query *database_ask(Priority priority, const char *sql, int count,
 extern void query_forget(Query *query);
 
 /*
+ * The same of what may take long, which is of the third priority: somebody's, known
+ * by this text, who waits for what he has asked before and for no others'.
+ */
+extern Query *database_ask_for(const char *caller, const char *sql, int count,
+							   const char *const *parameters, AnswerFn fn, void *arg);
+
+/*
  * The same of the read database.  Where that is away, is asked to write, or was in
  * the way of what it replays, the primary is asked, if the query may fall back.
  * reader.h says when to.
@@ -52,6 +57,8 @@ extern void database_open_reader(const char *conninfo, int connections);
 extern Query *database_ask_reader(Priority priority, const char *sql, int count,
 								  const char *const *parameters, bool may_fall_back,
 								  AnswerFn fn, void *arg);
+extern Query *database_ask_reader_for(const char *caller, const char *sql, int count,
+									  const char *const *parameters, AnswerFn fn, void *arg);
 extern int	database_reader_up_count(void);
 
 /* Is at least one connection up? */

@@ -44,7 +44,8 @@ route(Http *http, const Url *url)
 {
 	if (http->peer->over_limit)
 		answer_problem(http, 429, "too_many_connections", "there are too many connections from this address");
-	else if (http->parser.method == HTTP_OPTIONS && http_header(http, "origin"))
+	else if (http->parser.method == HTTP_OPTIONS && http_header(http, "origin") &&
+			 http_header(http, "access-control-request-method"))
 		answer_send(http, 204, NULL, NULL, NULL, 0);
 	else if (is_stream(url))
 		stream_request(http, url);

@@ -43,6 +43,10 @@ sub ask
 	like($allow, qr/^Allow: GET, HEAD, OPTIONS, POST\r$/mi, 'and those that there are');
 	my $headed = $gateway->raw("HEAD $base/activity HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer $token\r\nConnection: close\r\n\r\n");
 	like($headed, qr/^HTTP\/1\.1 200 .*Content-Length: [1-9].*\r\n\r\n$/s, 'HEAD is GET without the body');
+	my $lines = $gateway->raw("HEAD $base/activity/verify?progress=true HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer $token\r\nConnection: close\r\n\r\n");
+	like($lines, qr/^HTTP\/1\.1 200 (?!.*Content-Length).*\r\n\r\n$/s, 'which has no length where GET would have none');
+	my (undef, $methods) = ask('OPTIONS', "$base/activity", '', 'Origin: http://x');
+	like($methods, qr/^Allow: GET, HEAD, OPTIONS, POST\r$/mi, 'OPTIONS that is no preflight tells the methods');
 	my $unknown = $gateway->get("$base/activity", 'Authorization: Bearer act:a.b.c');
 	is($unknown->{status}, 401, 'not with any token');
 	like($unknown->{head}, qr/^WWW-Authenticate: Bearer\r$/mi, 'which is asked for');

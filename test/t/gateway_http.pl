@@ -200,6 +200,9 @@ is($gateway->get($_)->{status}, 404, "not $_") foreach '/none', '/.hidden', '/li
 }
 
 # Pages of other origins.
+like($gateway->get('/healthz')->{head}, qr/^Vary: Origin\r$/m, 'what an origin changes is told to caches, whoever asks first');
+like($gateway->raw("OPTIONS /api/v1/session HTTP/1.1\r\nHost: x\r\nConnection: close\r\nOrigin: https://app.example\r\nAccess-Control-Request-Method: DELETE\r\n\r\n"),
+	qr/^HTTP\/1\.1 204 .*^Access-Control-Allow-Methods: .*DELETE/ms, 'a preflight is answered');
 like($gateway->get('/healthz', 'Origin: https://app.example')->{head}, qr/^Access-Control-Allow-Origin: https:\/\/app\.example\r$/m, 'an origin that may');
 unlike($gateway->get('/healthz', 'Origin: https://evil.example')->{head}, qr/Allow-Origin/, 'one that may not');
 
