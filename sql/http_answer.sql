@@ -159,7 +159,7 @@ BEGIN
 				'For example 2026-03-01, 2026-03-01T09:30:00Z or 2026-03-01T09:30:00.250+02:00, where + is written %2B.');
 		END IF;
 	WHEN 'uuid' THEN
-		IF value !~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN
+		IF value !~* '^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$' THEN
 			PERFORM _activity.http_refuse(400, 'bad_cursor', format('"%s" is no cursor', name), name);
 		END IF;
 	WHEN 'boolean' THEN

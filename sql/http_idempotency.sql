@@ -40,7 +40,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	its_key text := request.headers->>'idempotency-key';
-	its_digest bytea := sha256(convert_to(concat_ws(E'\n', request.method, target, request.body), 'UTF8'));
+	its_digest bytea := sha256(convert_to(concat_ws(E'\n', request.method, target, to_json(request.organization), request.body), 'UTF8'));
 	known   _activity.idempotency;
 	answer  _activity.http_answer;
 BEGIN

@@ -243,7 +243,8 @@ act_json_offset(PG_FUNCTION_ARGS)
 
 	if (pg_parse_json(lex, &nullSemAction) == JSON_SUCCESS)
 		PG_RETURN_NULL();
-	PG_RETURN_INT32(Max((int) ((lex->token_start ? lex->token_start : json) - json), 0));
+	/* No token: it ends too early. */
+	PG_RETURN_INT32(lex->token_start ? (int) (lex->token_start - json) : (int) strlen(json));
 }
 
 /* near_word(word text, words text[]) RETURNS text: null if none is near */

@@ -119,6 +119,8 @@ SELECT is(told('POST', '/organizations/acme/activity', :'writer', '', '{"eventTy
 SELECT is(told('POST', '/organizations/acme/activity', :'writer', '', '{"eventType": "auth.signin", "occurredAt": "yesterday"}'), '400 bad_field');
 SELECT is(told('POST', '/organizations/acme/activity', :'writer', '', '{"eventType": "auth.signin", "metadata": [1]}'), '400 bad_field');
 SELECT is(told('POST', '/organizations/acme/activity', :'writer', '', '{"eventType": "auth.signin", "metadata": {"a": "\u0000"}}'), '400 bad_json');
+SELECT results_eq($$SELECT w, _activity.json_offset(w) FROM (VALUES ('{"a":'), ('{"a": "é"'), ('[1,2'), (' '), ('[1, x]'), ('{"a": "é", x'), ('[1,]'), ('[] x'), ('"ab')) v (w)$$,
+	$$VALUES ('{"a":', 5), ('{"a": "é"', 10), ('[1,2', 4), (' ', 1), ('[1, x]', 4), ('{"a": "é", x', 12), ('[1,]', 3), ('[] x', 3), ('"ab', 0)$$, 'where it stops being JSON, the end included');
 SELECT is(told('POST', '/organizations/acme/activity', :'writer', '', '{"eventType": "auth.signin", "description": "' || repeat('x', 2000000) || '"}'), '413 too_large');
 
 -- Pages
@@ -171,12 +173,12 @@ SELECT is((SELECT body->'items'->0 FROM ask('GET', '/organizations/acme/activity
 SELECT results_eq(format($$SELECT q, coalesce(body->>'code', '-') || ' ' || coalesce(body->>'parameter', '-')
 	FROM (VALUES ('limit=0'), ('limit=201'), ('limit=x'), ('limit=1.5'), ('limit=99999999999999999999'), ('limit=1&limit=2'), ('page=0'), ('page=-1'),
 		('from=now'), ('from=2026-02-30'), ('from=2026-01-01T00:00:00'), ('from=2026-01-01T00:00:00 02:00'), ('to=infinity'), ('to=2026-01-01T25:00Z'),
-		('before=x'), ('page=1&before=%s'), ('count=1'), ('limt=1'), ('eventType=no.such'), ('from=2026-01-01T00:00:00%%2B99:00'), ('a%%ff=1'), ('search=%%00')) v (q),
+		('before=x'), ('after=00000000-0000-0000-0000-000000000000'), ('page=1&before=%s'), ('count=1'), ('limt=1'), ('eventType=no.such'), ('from=2026-01-01T00:00:00%%2B99:00'), ('a%%ff=1'), ('search=%%00')) v (q),
 	LATERAL ask('GET', '/organizations/acme/activity', %L, q)$$, :'id', :'reader'),
 	format($$VALUES ('limit=0', 'bad_parameter limit'), ('limit=201', 'bad_parameter limit'), ('limit=x', 'bad_parameter limit'), ('limit=1.5', 'bad_parameter limit'),
 	('limit=99999999999999999999', 'bad_parameter limit'), ('limit=1&limit=2', 'repeated_parameter limit'), ('page=0', 'bad_parameter page'), ('page=-1', 'bad_parameter page'),
 	('from=now', 'bad_parameter from'), ('from=2026-02-30', 'bad_parameter from'), ('from=2026-01-01T00:00:00', 'bad_parameter from'), ('from=2026-01-01T00:00:00 02:00', 'bad_parameter from'),
-	('to=infinity', 'bad_parameter to'), ('to=2026-01-01T25:00Z', 'bad_parameter to'), ('before=x', 'bad_cursor before'), ('page=1&before=%s', 'bad_parameter page'), ('count=1', 'bad_parameter count'),
+	('to=infinity', 'bad_parameter to'), ('to=2026-01-01T25:00Z', 'bad_parameter to'), ('before=x', 'bad_cursor before'), ('after=00000000-0000-0000-0000-000000000000', 'bad_cursor after'), ('page=1&before=%s', 'bad_parameter page'), ('count=1', 'bad_parameter count'),
 	('limt=1', 'unknown_parameter limt'), ('eventType=no.such', 'unknown_event_type eventType'), ('from=2026-01-01T00:00:00%%2B99:00', 'bad_parameter from'), ('a%%ff=1', 'bad_request -'), ('search=%%00', 'bad_request -')$$, :'id'), 'each names its parameter');
 SELECT is((SELECT body->>'hint' FROM ask('GET', '/organizations/acme/activity', :'reader', 'limt=1')), 'Did you mean "limit"?');
 SELECT results_eq($$SELECT _activity.http_time(t) FROM (VALUES ('2026-03-01'), ('2026-03-01T09:30Z'), ('2026-03-01T09:30:00.5Z'), ('2026-03-01t09:30:00.123456789+02:00'), ('2024-02-29'), ('2026-03-01T00:00:00-0330')) v (t)$$,

@@ -51,6 +51,8 @@ SELECT is((SELECT body->'totalResults' FROM ask('POST', 'members', :'ann', '{"is
 SELECT is((SELECT status FROM ask('POST', 'members', :'ann', '{}', '{"X-Current-Org-Id": "rich"}')), 403, 'another organization is not opened');
 SELECT is((SELECT body->'totalResults' FROM ask('POST', 'members', :'service', '{}', '{"X-Current-Org-Id": "rich"}')), '1', 'by a service''s token it is');
 SELECT is((SELECT status FROM ask('POST', 'members', :'service', '{}')), 400);
+SELECT results_eq(format($$SELECT o, status FROM (VALUES ('rich'), ('acme'), ('rich')) v (o), LATERAL ask('POST', 'members', %L, '{}', jsonb_build_object('X-Current-Org-Id', o, 'Idempotency-Key', 'k'))$$, :'service'),
+	$$VALUES ('rich', 200), ('acme', 422), ('rich', 200)$$, 'to an Idempotency-Key another organization''s members are another request');
 SELECT is((SELECT body->>'parameter' FROM ask('POST', 'members', :'ann', '{"page": 0}')), 'page');
 SELECT is((SELECT body->>'parameter' FROM ask('POST', 'members', :'ann', '{"offset": 1.5}')), 'offset');
 SELECT * FROM finish();
