@@ -21,7 +21,6 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
-#include "common/hashfn.h"
 #include "catalog/index.h"
 #include "catalog/pg_index.h"
 #include "executor/executor.h"
@@ -37,6 +36,7 @@
 #include "utils/xid8.h"
 
 #include "base/compat.h"
+#include "base/hash.h"
 #include "base/json.h"
 #include "event/event.h"
 #include "event/incarnation.h"
@@ -265,13 +265,13 @@ act_event_subject_id(Jsonb *subject, int *len)
 int32
 act_event_hash(const char *id, int len)
 {
-	uint32		hash = hash_bytes((const unsigned char *) id, len);
+	uint32		hash = act_hash_bytes((const unsigned char *) id, len);
 
 	for (int i = len - 1; i >= 0; i--)
 		if (id[i] == ':')
 		{
-			uint32		part = hash_bytes((const unsigned char *) id + i + 1,
-										  len - i - 1);
+			uint32		part = act_hash_bytes((const unsigned char *) id + i + 1,
+											  len - i - 1);
 
 			return (int32) ((part & 0xffff0000) | (hash & 0x0000ffff));
 		}

@@ -217,7 +217,7 @@ hand_on(Arrival *arrival)
 	if (!isnull)
 	{
 		MemoryContext old = MemoryContextSwitchTo(arrival->context);
-		Jsonb	   *next = (Jsonb *) DatumGetPointer(PG_DETOAST_DATUM_COPY(known));
+		Jsonb	   *next = (Jsonb *) PG_DETOAST_DATUM_COPY(known);
 
 		if (arrival->known != NULL)
 			pfree(arrival->known);

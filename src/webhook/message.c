@@ -10,7 +10,6 @@
 #include "activity.h"
 
 #include "access/htup_details.h"
-#include "common/hashfn.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "port/pg_bswap.h"
@@ -21,6 +20,7 @@
 #include "utils/numeric.h"
 #include "utils/timestamp.h"
 
+#include "base/hash.h"
 #include "feed/entry.h"
 #include "event/event.h"
 #include "event/organization.h"
@@ -105,7 +105,7 @@ id_check(const pg_uuid_t *id)
 	pg_uuid_t	copy = *id;
 
 	copy.data[8] = copy.data[9] = 0;
-	return hash_bytes(copy.data, UUID_LEN) & 0x3fff;
+	return act_hash_bytes(copy.data, UUID_LEN) & 0x3fff;
 }
 
 char *
