@@ -10,6 +10,7 @@
 #include "datatype/timestamp.h"
 
 #include "base/columns.h"
+#include "base/compat.h"
 #include "base/own_row.h"
 #include "numbers/measure.h"
 
@@ -61,7 +62,7 @@ extern int	act_cells_columns(HeapTuple row, TupleDesc desc,
 
 /* A row's cells, palloc'd with all that they point at; returns how many. */
 /* The error for what the extension can't have written; rows are as their owner left them. */
-extern void act_cells_complain(void) pg_attribute_noreturn();
+pg_noreturn extern void act_cells_complain(void);
 extern int	act_cells_read(HeapTuple row, TupleDesc desc, ActCell **cells);
 
 #endif

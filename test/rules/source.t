@@ -96,6 +96,9 @@ is_clean('nothing is left open in the source',
 is_clean('no test sleeps',
 	lines_with(qr/pg_sleep|(?<!asyncio\.)\bsleep[ (]|waitForTimeout/, grep { -f } glob('test/{sql,specs,pgtap,t,gateway,dashboard,http,http-clients,failures,isolation}/*')));
 
+is_clean('what 18 no longer has is written in compat.h alone', grep { !m{^src/base/compat\.h} }
+	lines_with(qr/pg_attribute_noreturn|DatumGetPointer\(PG_DETOAST/, glob 'src/*/*.[ch]'));
+
 # The lists of columns are those of the tables, in their order.
 my $script = join '', map { slurp($_) } glob 'sql/*.sql';
 my @lists;
