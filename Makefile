@@ -26,6 +26,7 @@ OBJS = \
 	src/base/own_row.o \
 	src/base/own_table.o \
 	src/base/own_table_guard.o \
+	src/base/utf8.o \
 	src/base/value.o \
 	src/base/version.o \
 	src/wake/wake.o \

@@ -17,6 +17,7 @@
 #include "utils/timestamp.h"
 
 #include "base/columns.h"
+#include "base/utf8.h"
 #include "export/exported.h"
 #include "export/line.h"
 #include "export/proof.h"
@@ -374,6 +375,7 @@ add_event(Export *export, TupleTableSlot *row)
 			appendStringInfoChar(&line, ',');
 		act_entry_append_object(&line, &entry);
 	}
+	act_utf8_mend(&line, 0);
 	add_line(export, line.data, line.len, &entry.id);
 	export->made++;
 	MemoryContextSwitchTo(old);

@@ -18,6 +18,7 @@
 #include "base/compat.h"
 #include "base/json.h"
 #include "base/json_print.h"
+#include "base/utf8.h"
 #include "feed/entry.h"
 #include "event/event.h"
 #include "taxonomy/taxonomy.h"
@@ -189,6 +190,7 @@ act_entry_public_context(Jsonb *context)
 void
 act_entry_append_object(StringInfo out, const ActEntry *entry)
 {
+	int			begin = out->len;
 	char	   *key = act_taxonomy_key(entry->type);
 	char	   *dot = strchr(key, '.');
 	char	   *id = DatumGetCString(DirectFunctionCall1(uuid_out,
@@ -217,6 +219,7 @@ act_entry_append_object(StringInfo out, const ActEntry *entry)
 					 act_entry_time_text(entry->occurred_at));
 	appendStringInfo(out, ",\"recordedAt\":\"%s\"}",
 					 act_entry_time_text(entry->recorded_at));
+	act_utf8_mend(out, begin);
 }
 
 /*

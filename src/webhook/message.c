@@ -28,12 +28,13 @@
 #include "webhook/signature.h"
 #include "webhook/message.h"
 #include "base/own_row.h"
+#include "base/utf8.h"
 
 #define MONTH_EPOCH 2000
 
 static uint16 id_check(const pg_uuid_t *id);
 static char *body_of_event(ActRowScan *scan);
-static char *in_utf8(char *text);
+static char *in_utf8(StringInfo text);
 static void push_key(JsonbParseState **state, const char *key);
 static void push_string_member(JsonbParseState **state, const char *key, const char *value);
 static void push_number(JsonbParseState **state, const char *key, int value);
@@ -117,7 +118,14 @@ act_message_body(const WebhookEndpoint *endpoint, const WebhookDelivery *deliver
 	char	   *body = NULL;
 
 	if (delivery->body != NULL)
-		return in_utf8(text_to_cstring(delivery->body));
+	{
+		StringInfoData kept;
+
+		initStringInfo(&kept);
+		appendBinaryStringInfo(&kept, VARDATA_ANY(delivery->body),
+							   VARSIZE_ANY_EXHDR(delivery->body));
+		return in_utf8(&kept);
+	}
 	if (!act_event_id_time(&delivery->event, &time))
 		return NULL;
 
@@ -165,39 +173,14 @@ body_of_event(ActRowScan *scan)
 					 act_entry_time_text(entry.occurred_at));
 	act_entry_append_object(&body, &entry);
 	appendStringInfoChar(&body, '}');
-	return in_utf8(body.data);
+	return in_utf8(&body);
 }
 
-/*
- * In a database without an encoding (SQL_ASCII) there can be any bytes; what is no
- * character becomes U+FFFD, the same each time.
- */
 static char *
-in_utf8(char *text)
+in_utf8(StringInfo text)
 {
-	StringInfoData out;
-	unsigned char *from = (unsigned char *) text;
-	unsigned char *end = from + strlen(text);
-
-	if (GetDatabaseEncoding() != PG_SQL_ASCII)
-		return pg_server_to_any(text, strlen(text), PG_UTF8);
-	if (pg_verify_mbstr(PG_UTF8, text, end - from, true))
-		return text;
-	initStringInfo(&out);
-	while (from < end)
-	{
-		int			len = pg_utf_mblen(from);
-
-		if (len <= end - from && pg_utf8_islegal(from, len))
-			appendBinaryStringInfo(&out, (char *) from, len);
-		else
-		{
-			appendStringInfoString(&out, "\xef\xbf\xbd");
-			len = 1;
-		}
-		from += len;
-	}
-	return out.data;
+	act_utf8_mend(text, 0);
+	return pg_server_to_any(text->data, text->len, PG_UTF8);
 }
 
 Jsonb *

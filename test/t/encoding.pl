@@ -65,6 +65,15 @@ foreach my $name (sort keys %databases)
 	is($node->safe_psql($name, q{SELECT count(*) FROM activity.replay('bad', event_types => '{auth.signin}') WHERE id IS NOT NULL}), 1, "$encoding: the stream");
 	is($node->safe_psql($name, q{SELECT count(*) FROM activity.verify('bad')}), 0, "$encoding: the chain");
 	ok($node->safe_psql($name, q{SELECT count(activity.event_object(f)) FROM activity.feed('bad', event_types => '{auth.signin}') f}) == 1, "$encoding: the object");
+	# What other programs read is UTF-8, where it is told as the server has it, too.
+	next unless $name eq 'ascii';
+	foreach my $asked ("activity.event_object(f) FROM activity.feed('bad', event_types => '{auth.signin}') f",
+		map { "activity.export('bad', '$_', event_types => '{auth.signin}')" } qw(csv json ndjson cloudevents ocsf))
+	{
+		my $hex = $node->safe_psql($name, "SELECT encode(convert_to(string_agg(t, E'\n'), 'SQL_ASCII'), 'hex') FROM (SELECT $asked) q (t)");
+		my $told = eval { Encode::decode('UTF-8', pack('H*', $hex), Encode::FB_CROAK()) };
+		ok(defined $told && $told =~ /\x{e9}\x{fffd}\x{fffd}\x{fffd}/, "$encoding: $asked is in UTF-8") or diag(pack 'H*', $hex);
+	}
 }
 $node->stop;
 done_testing();
