@@ -418,6 +418,7 @@ read_segments(ActStreamReader *stream)
 		segment->timeline = DatumGetInt64(slot->tts_values[4]);
 		segment->identity.database = DatumGetInt64(slot->tts_values[5]);
 		segment->identity.relation = DatumGetInt64(slot->tts_values[6]);
+		segment->format = DatumGetInt32(slot->tts_values[7]);
 	}
 	table_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);

@@ -30,6 +30,7 @@ typedef struct ActSegment
 	int32		epoch;
 	TimestampTz started_at;
 	uint32		timeline;
+	int32		format;			/* of its digests */
 	ActIdentity identity;
 } ActSegment;
 

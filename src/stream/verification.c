@@ -95,6 +95,7 @@ typedef struct Redaction
 } Redaction;
 
 static bool check_some(ActVerification *v);
+static void check_segment(ActVerification *v, const ActStreamRow *at);
 static void check_anchor(ActVerification *v, const ActStreamRow *at, bool exists);
 static void check_position(ActVerification *v, const ActStreamRow *at,
 						   ActStreamRow *before);
@@ -237,6 +238,7 @@ check_some(ActVerification *v)
 		/* Not in the scratch: the look-up's scans outlive a row. */
 		event = act_lookup_event(v->lookup, at.organization, &at.id);
 		old = MemoryContextSwitchTo(v->scratch);
+		check_segment(v, &at);
 		check_position(v, &at, &v->before);
 		check_anchor(v, &at, event != NULL);
 		check_row(v, &at, event, v->before.hash,
@@ -246,6 +248,24 @@ check_some(ActVerification *v)
 		MemoryContextReset(v->scratch);
 	}
 	return true;
+}
+
+/* Whoever reads the bytes in another format would find other digests. */
+static void
+check_segment(ActVerification *v, const ActStreamRow *at)
+{
+	const ActSegment *segments;
+	int			count;
+
+	if (at->segment == v->before.segment)
+		return;
+	segments = act_stream_segments(v->stream, &count);
+	for (int i = 0; i < count; i++)
+		if (segments[i].number == at->segment && segments[i].format == ACT_CHAIN_FORMAT)
+			return;
+	report(v, at->position,
+		   psprintf("segment %d, which begins here, does not name format %d, in which it was published",
+					at->segment, ACT_CHAIN_FORMAT));
 }
 
 /* The newest anchor stands on the stream, after all that is gone. */

@@ -131,6 +131,8 @@ foreach my $case (
 	[ "DELETE FROM _activity.stream WHERE $mine AND position = 1", '0 1', 'the first position removed' ],
 	[ "DELETE FROM _activity.stream WHERE $mine AND position = $last", '0', 'the last position removed, the event still there,' ],
 	[ "DELETE FROM _activity.stream WHERE $mine", '0', 'a removed stream' ],
+	[ "ALTER TABLE _activity.segment DISABLE TRIGGER append_only; UPDATE _activity.segment SET format = 1", '1', 'a segment of another format' ],
+	[ "ALTER TABLE _activity.segment DISABLE TRIGGER append_only; DELETE FROM _activity.segment", '1', 'a segment that is not known' ],
 	[ "INSERT INTO _activity.stream_anchor SELECT organization, position, segment, hash FROM _activity.stream WHERE $mine AND position = 6; UPDATE _activity.event SET description = 'x' WHERE id = $fourth", '1 4', 'a change before an anchor that was added' ])
 {
 	my ($change, $at, $name) = @$case;
