@@ -46,6 +46,16 @@ address_text(const Address *address, char *text)
 	return text;
 }
 
+Address
+address_counted(const Address *address)
+{
+	Address		counted = *address;
+
+	if (memcmp(counted.bytes, mapped, 12) != 0)
+		memset(counted.bytes + 8, 0, 8);
+	return counted;
+}
+
 bool
 network_parse(const char *text, Network *network)
 {

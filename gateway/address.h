@@ -34,6 +34,9 @@ extern bool network_has(const Network *network, const Address *address);
 /* Is it in one of the networks, which options_check has seen? */
 extern bool address_is_in(const Address *address, char **networks);
 
+/* Whom limits count as one: an IPv4 address, or the 64 bits of IPv6 that one host has to itself. */
+extern Address address_counted(const Address *address);
+
 /*
  * May a webhook go there?  A public address may, in whatever way it is written;
  * what is private, of this machine, of this link, of a cloud's metadata, reserved,

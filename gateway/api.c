@@ -187,7 +187,7 @@ answered(void *arg, const Answer *answer)
 
 		fields = header_fields(PQgetvalue(result, 0, 1), &type, &streams);
 		if (streams)
-			export_begin(http, type ? type : "application/octet-stream", fields,
+			export_begin(http, caller_of(http), type ? type : "application/octet-stream", fields,
 						 call->path, call->query, call->headers);
 		else
 			answer_send(http, status >= 200 && status < 600 ? status : 500, type, fields,

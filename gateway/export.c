@@ -18,6 +18,7 @@
 #include "option.h"
 
 #define EXPORTS_MOST 8			/* at a time */
+#define EXPORTS_OF_ONE 4		/* caller, or one who reads slowly would have them all */
 #define PIECE_BYTES (256 * 1024)	/* about what is read at once */
 #define PIECE_TIME 100			/* ms, about what it may take */
 #define ROWS_MOST 2000
@@ -37,6 +38,7 @@ struct Export
 	Connection *connection;
 	Timer	   *timer;			/* ends it outside of its own calls */
 	Http	   *http;			/* NULL: the client has all, or has gone */
+	char	   *caller;
 	char	   *type;
 	char	   *fields;
 	char	   *parameters[3];	/* path, query, headers */
@@ -66,12 +68,27 @@ static void end(void *arg);
 
 static const ConnectionOps ops = {up, input, down};
 
+static int
+count_of(const char *caller)
+{
+	int			found = 0;
+
+	for (Export *export = first; export; export = export->next)
+		found += strcmp(export->caller, caller) == 0;
+	return found;
+}
+
 void
-export_begin(Http *http, const char *type, const char *fields, const char *path,
-			 const char *query, const char *headers)
+export_begin(Http *http, const char *caller, const char *type, const char *fields,
+			 const char *path, const char *query, const char *headers)
 {
 	Export	   *export;
 
+	if (count_of(caller) >= EXPORTS_OF_ONE)
+	{
+		answer_problem(http, 429, "too_many_requests", "there are as many exports and verifications of yours under way as there may be");
+		return;
+	}
 	if (count >= EXPORTS_MOST)
 	{
 		answer_problem(http, 503, "busy", "there are as many exports under way as there may be");
@@ -79,6 +96,7 @@ export_begin(Http *http, const char *type, const char *fields, const char *path,
 	}
 	export = allocate(sizeof(Export));
 	export->http = http;
+	export->caller = copy_text(caller);
 	export->type = copy_text(type);
 	export->fields = copy_text(fields);
 	export->parameters[0] = copy_text(path);
@@ -322,6 +340,7 @@ end(void *arg)
 	connection_close(export->connection);
 	timer_close(export->timer);
 	PQclear(export->result);
+	free(export->caller);
 	free(export->type);
 	free(export->fields);
 	for (int i = 0; i < 3; i++)

@@ -149,21 +149,25 @@ listener_close(void)
 	watch = NULL;
 }
 
-static int
-count_of(const Address *address)
+/* How many connections there are from there, after so many more. */
+static intptr_t
+count(const Address *address, int more)
 {
-	return (intptr_t) map_get(addresses, (const char *) address->bytes, 16);
+	Address		counted = address_counted(address);
+	const char *key = (const char *) counted.bytes;
+	intptr_t	have = (intptr_t) map_get(addresses, key, sizeof(counted.bytes)) + more;
+
+	if (have <= 0)
+		map_remove(addresses, key, sizeof(counted.bytes));
+	else
+		map_put(addresses, key, sizeof(counted.bytes), (void *) have);
+	return have;
 }
 
 void
 listener_forget(const Address *address)
 {
-	intptr_t	left = count_of(address) - 1;
-
-	if (left <= 0)
-		map_remove(addresses, (const char *) address->bytes, 16);
-	else
-		map_put(addresses, (const char *) address->bytes, 16, (void *) left);
+	(void) count(address, -1);
 }
 
 static void
@@ -208,8 +212,7 @@ take(int client, const struct sockaddr *from)
 		return;
 	}
 	setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	have = count_of(&address) + 1;
-	map_put(addresses, (const char *) address.bytes, 16, (void *) have);
+	have = count(&address, 1);
 	peer = http_serve(client, &address, tls_is_on());
 	/* It is answered 429, which costs a little; far too many are just closed. */
 	if (have > options.max_connections_per_address &&

@@ -81,7 +81,9 @@ rate_takes(const Http *http)
 	if (http->peer && options.max_requests_per_address > 0 &&
 		!address_is_in(&http->peer->address, options.trusted_proxy))
 	{
-		address_text(&http->peer->address, text);
+		Address		counted = address_counted(&http->peer->address);
+
+		address_text(&counted, text);
 		if (!take(text, strlen(text), options.max_requests_per_address))
 			return false;
 	}

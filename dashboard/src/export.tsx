@@ -1,5 +1,5 @@
 // Exports of what is on screen, or of everything that passes the filters.
-import { useRef, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { announce } from './announce';
 import { ApiError, organizationPath, type Session } from './api';
 import { directAddress, download, type Progress } from './download';
@@ -61,6 +61,8 @@ export function ExportDialog({ session, filters, page, total, onClose }:
     abort.current?.abort();
     onClose();
   };
+  // Whoever goes back in the browser leaves without closing.
+  useEffect(() => () => abort.current?.abort(), []);
   const isLarge = expected !== null && expected > mostInPage;
   return (
     <Dialog title="Export" onClose={close}>

@@ -1,5 +1,5 @@
 // That nothing was changed, and what was taken out on purpose.
-import { useRef, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { announce } from './announce';
 import { ApiError, ask, askLines, organizationPath, type Session } from './api';
 import { count, plural } from './format';
@@ -58,6 +58,8 @@ function Verification({ session }: { session: Session }) {
       else setState({ is: 'failed', error: error as ApiError });
     }
   };
+  // Nobody waits for what he has left.
+  useEffect(() => () => abort.current?.abort(), []);
   const now = useNow(250);
   return (
     <section aria-labelledby="verify">

@@ -82,7 +82,14 @@ module.exports = async ({ ok, is, gateway, visit, sql, view, settle, until }) =>
   await long.getByRole('button', { name: 'Cancel' }).click();
   await long.getByText('Cancelled').waitFor();
   ok(true, 'and can be cancelled while it runs');
+  await long.getByRole('button', { name: 'Verify the chain' }).click();
+  await bar.waitFor();
+  const given = long.waitForEvent('requestfailed', (request) => request.url().includes('/verify'));
+  await view(long, 'Events');
+  await given;
+  ok(true, 'whoever leaves it behind ends it, too');
   slow.bytes = Infinity;
+  await view(long, 'Proof');
   await long.getByRole('button', { name: 'Verify the chain' }).click();
   await long.getByText(/All 60,00\d events .* verified/).waitFor();
   ok(true, 'and run again');

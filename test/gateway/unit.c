@@ -52,6 +52,35 @@ test_addresses(void)
 	   !network_parse("", &network) && !network_parse("localhost", &network), "what is no network", "");
 }
 
+/* Whom limits count as one. */
+static void
+test_counted(void)
+{
+	static const struct
+	{
+		const char *one;
+		const char *other;
+		bool		alike;
+	}			pairs[] = {
+		{"2001:db8:1:2::1", "2001:db8:1:2:ffff:ffff:ffff:ffff", true},
+		{"2001:db8:1:2::1", "2001:db8:1:3::1", false},
+		{"::ffff:192.0.2.1", "192.0.2.1", true},
+		{"192.0.2.1", "192.0.2.2", false},
+	};
+
+	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
+	{
+		Address		one;
+		Address		other;
+
+		if (!address_parse(pairs[i].one, &one) || !address_parse(pairs[i].other, &other))
+			abort();
+		one = address_counted(&one);
+		other = address_counted(&other);
+		ok((memcmp(&one, &other, sizeof(one)) == 0) == pairs[i].alike, "counted:", pairs[i].other);
+	}
+}
+
 static void
 test_urls(void)
 {
@@ -119,6 +148,7 @@ int
 main(void)
 {
 	test_addresses();
+	test_counted();
 	test_urls();
 	test_texts();
 	test_map();

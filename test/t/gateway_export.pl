@@ -136,5 +136,22 @@ poll_until('it is over', sub { sql(q{SELECT count(*) FROM pg_stat_activity WHERE
 my $said = slurp_file($node->logfile, $log);
 like($said, qr/CLOSE lines/, 'a verification that nobody reads is ended');
 cmp_ok(scalar(() = $said =~ /FETCH \d+ lines/g), '<', scalar(@lines), 'long before its end');
+# Nor has one caller all that may be under way at a time.
+my $bob = sql(q{SELECT token FROM activity.create_token('org', 'bob', '{read}')});
+$lock = $node->background_psql('postgres');
+$lock->query_safe('BEGIN; LOCK TABLE _activity.event IN ACCESS EXCLUSIVE MODE');
+my @more = map {
+	my $other = $gateway->connect;
+	syswrite $other, "GET $verify?progress=true HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer $token\r\nConnection: close\r\n\r\n";
+	$other;
+} 1 .. 4;
+poll_until('all wait', sub { sql(q{SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'FETCH%' AND wait_event_type = 'Lock'}) == 4 });
+is($gateway->get("$verify?progress=true", @token)->{status}, 429, 'one caller does not have all that may be under way');
+my $second = $gateway->connect;
+syswrite $second, "GET $verify?progress=true HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer $bob\r\n\r\n";
+poll_until('another waits, too', sub { sql(q{SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'FETCH%' AND wait_event_type = 'Lock'}) == 5 });
+$lock->query_safe('COMMIT');
+$lock->quit;
+is(join(' ', map { Gateway::parse(Gateway::read_until($_))->{status} } @more, $second), '200 200 200 200 200', 'the others are answered');
 $gateway->stop;
 done_testing();
