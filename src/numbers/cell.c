@@ -9,8 +9,12 @@
 
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
+#include "miscadmin.h"
 #include "utils/array.h"
+#include "utils/fmgroids.h"
 #include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "base/columns.h"
@@ -148,6 +152,38 @@ value_of(const ActCell *cell, int column, bool *isnull)
 	}
 	*isnull = pointer == NULL;
 	return PointerGetDatum(pointer);
+}
+
+void
+act_cells_begin(ActRowScan *scan, int32 organization, int32 kind, int32 until)
+{
+	ScanKeyData keys[3];
+
+	ScanKeyInit(&keys[0], ACT_ROLLUP_KIND, BTEqualStrategyNumber, F_INT4EQ,
+				Int32GetDatum(kind));
+	ScanKeyInit(&keys[1], ACT_ROLLUP_ORGANIZATION, BTEqualStrategyNumber, F_INT4EQ,
+				Int32GetDatum(organization));
+	ScanKeyInit(&keys[2], ACT_ROLLUP_FIRST, BTLessStrategyNumber, F_INT4LT,
+				Int32GetDatum(until));
+	act_row_begin_at(scan, act_row_open("rollup", AccessShareLock), "rollup_key",
+					 lengthof(keys), keys, GetActiveSnapshot());
+}
+
+HeapTuple
+act_cells_next(ActRowScan *scan, int32 since)
+{
+	HeapTuple	row;
+
+	while ((row = act_row_next(scan)) != NULL)
+	{
+		bool		isnull;
+		Datum		last = heap_getattr(row, ACT_ROLLUP_LAST, RelationGetDescr(scan->rel), &isnull);
+
+		CHECK_FOR_INTERRUPTS();
+		if (DatumGetInt32(last) >= since)
+			return row;
+	}
+	return NULL;
 }
 
 int

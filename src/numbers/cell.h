@@ -50,6 +50,13 @@ extern int32 act_quarter_of(TimestampTz time);
 extern void act_cells_write(ActRowWriter *writer, ActRollupKind kind,
 							const ActCell *cells, int count);
 
+/*
+ * Rows of one kind that have quarter hours from since until before until, with the
+ * active snapshot: next is NULL after the last; act_row_end() ends it.
+ */
+extern void act_cells_begin(ActRowScan *scan, int32 organization, int32 kind, int32 until);
+extern HeapTuple act_cells_next(ActRowScan *scan, int32 since);
+
 /* Columns of a cell, from ACT_ROLLUP_QUARTERS on. */
 #define ACT_CELL_COLUMNS (ACT_ROLLUP_COLUMNS - ACT_ROLLUP_QUARTERS + 1)
 

@@ -6,12 +6,9 @@
 
 #include "catalog/pg_type.h"
 #include "funcapi.h"
-#include "miscadmin.h"
 #include "utils/array.h"
-#include "utils/fmgroids.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/snapmgr.h"
 
 #include "base/columns.h"
 #include "base/own_row.h"
@@ -46,29 +43,15 @@ put_kind(ReturnSetInfo *result, int32 organization, int32 kind, int32 since, int
 {
 	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "activity rollup row",
 												  ALLOCSET_DEFAULT_SIZES);
-	ScanKeyData keys[3];
 	ActRowScan	scan;
 	HeapTuple	row;
 
-	ScanKeyInit(&keys[0], ACT_ROLLUP_KIND, BTEqualStrategyNumber, F_INT4EQ,
-				Int32GetDatum(kind));
-	ScanKeyInit(&keys[1], ACT_ROLLUP_ORGANIZATION, BTEqualStrategyNumber, F_INT4EQ,
-				Int32GetDatum(organization));
-	ScanKeyInit(&keys[2], ACT_ROLLUP_FIRST, BTLessStrategyNumber, F_INT4LT,
-				Int32GetDatum(until));
-	act_row_begin_at(&scan, act_row_open("rollup", AccessShareLock), "rollup_key",
-					 lengthof(keys), keys, GetActiveSnapshot());
-	while ((row = act_row_next(&scan)) != NULL)
+	act_cells_begin(&scan, organization, kind, until);
+	while ((row = act_cells_next(&scan, since)) != NULL)
 	{
-		TupleDesc	desc = RelationGetDescr(scan.rel);
-		MemoryContext old;
-		bool		isnull;
+		MemoryContext old = MemoryContextSwitchTo(scratch);
 
-		CHECK_FOR_INTERRUPTS();
-		if (DatumGetInt32(heap_getattr(row, ACT_ROLLUP_LAST, desc, &isnull)) < since)
-			continue;
-		old = MemoryContextSwitchTo(scratch);
-		put_row(result, row, desc, since, until);
+		put_row(result, row, RelationGetDescr(scan.rel), since, until);
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(scratch);
 	}

@@ -214,27 +214,12 @@ has_set_aside(int32 organization, const char *step)
 static void
 read_rollups(ActTotal *total, ActRollupKind kind, Cells *into)
 {
-	ScanKeyData keys[3];
 	ActRowScan	scan;
 	HeapTuple	row;
 
-	ScanKeyInit(&keys[0], ACT_ROLLUP_KIND, BTEqualStrategyNumber, F_INT4EQ,
-				Int32GetDatum(kind));
-	ScanKeyInit(&keys[1], ACT_ROLLUP_ORGANIZATION, BTEqualStrategyNumber, F_INT4EQ,
-				Int32GetDatum(total->filter->organization));
-	ScanKeyInit(&keys[2], ACT_ROLLUP_FIRST, BTLessStrategyNumber, F_INT4LT,
-				Int32GetDatum(total->last));
-	act_row_begin_at(&scan, act_row_open("rollup", AccessShareLock), "rollup_key",
-					 lengthof(keys), keys, GetActiveSnapshot());
-	while ((row = act_row_next(&scan)) != NULL)
-	{
-		TupleDesc	desc = RelationGetDescr(scan.rel);
-		bool		isnull;
-
-		CHECK_FOR_INTERRUPTS();
-		if (DatumGetInt32(heap_getattr(row, ACT_ROLLUP_LAST, desc, &isnull)) >= total->first)
-			read_row(total, row, desc, into);
-	}
+	act_cells_begin(&scan, total->filter->organization, kind, total->last);
+	while ((row = act_cells_next(&scan, total->first)) != NULL)
+		read_row(total, row, RelationGetDescr(scan.rel), into);
 	act_row_end(&scan);
 }
 
