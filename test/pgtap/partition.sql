@@ -71,10 +71,10 @@ SELECT is_empty($$ SELECT id FROM _activity.event
 	WHERE activity.event_time(id) <> occurred_at $$, 'with the time in its id');
 SELECT is_empty($$
 	SELECT m.name FROM month m
-	WHERE (SELECT array_agg(replace(pg_get_indexdef(i.indexrelid), m.name, 'event_default') ORDER BY 1)
+	WHERE (SELECT array_agg(replace(pg_get_indexdef(i.indexrelid), m.name, 'event_default') ORDER BY replace(pg_get_indexdef(i.indexrelid), m.name, 'event_default'))
 		FROM pg_index i WHERE i.indrelid = ('_activity.' || m.name)::regclass)
 		IS DISTINCT FROM
-		(SELECT array_agg(pg_get_indexdef(i.indexrelid) ORDER BY 1)
+		(SELECT array_agg(pg_get_indexdef(i.indexrelid) ORDER BY pg_get_indexdef(i.indexrelid))
 		FROM pg_index i WHERE i.indrelid = '_activity.event_default'::regclass)
 	$$, 'every month has the indexes that the default has');
 SELECT is_empty($$
