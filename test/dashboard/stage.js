@@ -131,6 +131,7 @@ class Visits {
   constructor(chromium, gateway) {
     this.chromium = chromium;
     this.gateway = gateway;
+    this.hosts = [new URL(gateway.url).host]; // that a page may ask
   }
 
   // A browser of its own, signed in as this member.
@@ -146,7 +147,7 @@ class Visits {
       if (message.type() === 'error' && !/Failed to load resource|WebSocket connection/.test(message.text())) this.complaints.push(message.text());
     });
     page.on('request', (request) => {
-      if (!/^(blob|data):/.test(request.url()) && new URL(request.url()).host !== new URL(this.gateway.url).host) this.complaints.push(request.url());
+      if (!/^(blob|data):/.test(request.url()) && !this.hosts.includes(new URL(request.url()).host)) this.complaints.push(request.url());
     });
     if (organization) {
       await page.goto(link(organization, member));
