@@ -225,7 +225,7 @@ BEGIN
 			c.actor, CASE WHEN amounts.by = 'resource' THEN c.resource END AS resource, c.unit,
 			(array_agg(c.name ORDER BY c.last_at DESC, c.name) FILTER (WHERE c.name IS NOT NULL))[1] AS name,
 			sum(c.amount) AS amount, sum(c.events) AS events, sum(c.unmeasured) AS unmeasured,
-			min(c.first_at) AS first_at, max(c.last_at) AS last_at
+			min(c.first_at) AS first_at, max(coalesce(c.last_at, c.first_at)) AS last_at
 		FROM _activity.cells(owner, amounts.since, amounts.until, known, 'amounts') c
 		WHERE c.measure = ANY (numbers)
 		GROUP BY 1, 2, 3, 4
@@ -428,7 +428,7 @@ SELECT (SELECT o.id FROM _activity.organization o WHERE o.key = r.organization L
 	sum(c.unmeasured) AS events, min(c.first_at) AS first_at, max(c.last_at) AS last_at
 FROM _activity.rollup r
 CROSS JOIN LATERAL unnest(r.measures, r.unmeasured, r.first_at, r.last_at) c (measure, unmeasured, first_at, last_at)
-JOIN _activity.measure m ON m.number = c.measure
+JOIN _activity.measure m ON m.number = abs(c.measure)
 WHERE r.kind IN (0, 1) AND c.unmeasured <> 0
 GROUP BY r.organization, m.name, m.event_type
 HAVING sum(c.unmeasured) <> 0;

@@ -203,7 +203,7 @@ COMMENT ON FUNCTION _activity.move_in_stream(text, text[], jsonb) IS
 
 CREATE FUNCTION _activity.move_measure(number integer, measures jsonb) RETURNS integer
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN CASE WHEN number < 1000 THEN number ELSE (measures->>(number::text))::integer END;
+RETURN CASE WHEN abs(number) < 1000 THEN number ELSE sign(number)::integer * (measures->>(abs(number)::text))::integer END;
 COMMENT ON FUNCTION _activity.move_measure(integer, jsonb) IS
 	'the number that a measure of the export has here';
 

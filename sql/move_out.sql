@@ -54,7 +54,7 @@ RETURN $query$
 	UNION ALL
 	SELECT _activity.move_row('measure', to_jsonb(m)) FROM _activity.measure m
 	WHERE m.number >= 1000
-	  AND (EXISTS (SELECT FROM _activity.rollup r WHERE r.organization = $1 AND m.number = ANY (r.measures))
+	  AND (EXISTS (SELECT FROM _activity.rollup r WHERE r.organization = $1 AND r.measures && ARRAY[m.number, -m.number])
 	    OR EXISTS (SELECT FROM _activity.kept_amount a WHERE a.organization = $1 AND a.measure = m.number))
 $query$;
 COMMENT ON FUNCTION _activity.move_definitions() IS

@@ -4,7 +4,9 @@
 --   measure      1 --- n cell          (rollup.measures; 0: the event itself)
 --
 -- A row holds cells, the n-th of which are the n-th elements of its arrays. An
--- array of which every element would be null is null. fold.c adds rows of kind 0
+-- array of which every element would be null is null, or would be the usual: one event,
+-- none of them unmeasured, the last at the time of the first. In rows of kind 0 the
+-- cell of an event that has amounts is not there: -n stands for it and for measure n. fold.c adds rows of kind 0
 -- in the transaction that publishes; nothing is updated there. What maintain() makes
 -- of them is sorted by quarters, and no two rows of a kind meet in one:
 --
@@ -24,7 +26,7 @@ CREATE TABLE _activity.rollup (
 	last       integer NOT NULL,
 	cells      integer NOT NULL,
 	quarters   integer[],        -- quarter hours since 1970
-	measures   integer[],        -- 0: counts events; else sums amounts
+	measures   integer[],        -- 0: counts events; else sums amounts; less: does both
 	types      integer[],
 	actors     text[] COLLATE "C",
 	resources  text[] COLLATE "C",

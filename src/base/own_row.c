@@ -139,7 +139,8 @@ begin_write(ActRowWriter *writer, Relation rel, bool speculative)
 	InitResultRelInfo(writer->info, rel, 1, NULL, 0);
 	ExecOpenIndices(writer->info, speculative);
 	act_relation_check_target(writer->info);
-	writer->slot = table_slot_create(rel, &writer->estate->es_tupleTable);
+	writer->waiting = 0;
+	memset(writer->slots, 0, sizeof(writer->slots));
 }
 
 void
@@ -148,32 +149,55 @@ act_row_begin_write(ActRowWriter *writer, Relation rel)
 	begin_write(writer, rel, false);
 }
 
-static void
-fill(ActRowWriter *writer, const Datum *values, const bool *nulls)
+static TupleTableSlot *
+fill(ActRowWriter *writer, int number, const Datum *values, const bool *nulls)
 {
-	TupleTableSlot *slot = writer->slot;
+	TupleTableSlot *slot = writer->slots[number];
 	int			columns = RelationGetDescr(writer->rel)->natts;
 
+	if (slot == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(writer->estate->es_query_cxt);
+
+		slot = writer->slots[number] =
+			table_slot_create(writer->rel, &writer->estate->es_tupleTable);
+		MemoryContextSwitchTo(old);
+	}
 	ExecClearTuple(slot);
 	memcpy(slot->tts_values, values, columns * sizeof(Datum));
 	memcpy(slot->tts_isnull, nulls, columns * sizeof(bool));
 	ExecStoreVirtualTuple(slot);
+	return slot;
+}
+
+static void
+write_waiting(ActRowWriter *writer)
+{
+	if (writer->waiting > 0)
+		table_multi_insert(writer->rel, writer->slots, writer->waiting,
+						   writer->estate->es_output_cid, 0, NULL);
+	for (int i = 0; i < writer->waiting; i++)
+	{
+		act_compat_insert_index_tuples(writer->info, writer->slots[i], writer->estate,
+									   false, NULL);
+		ResetPerTupleExprContext(writer->estate);
+	}
+	writer->waiting = 0;
 }
 
 void
 act_row_write(ActRowWriter *writer, const Datum *values, const bool *nulls)
 {
-	TupleTableSlot *slot = writer->slot;
-
-	fill(writer, values, nulls);
-	table_tuple_insert(writer->rel, slot, writer->estate->es_output_cid, 0, NULL);
-	act_compat_insert_index_tuples(writer->info, slot, writer->estate, false, NULL);
-	ResetPerTupleExprContext(writer->estate);
+	if (writer->waiting == ACT_ROW_SLOTS)
+		write_waiting(writer);
+	/* What values point at may be gone before it is written. */
+	ExecMaterializeSlot(fill(writer, writer->waiting++, values, nulls));
 }
 
 void
 act_row_end_write(ActRowWriter *writer)
 {
+	write_waiting(writer);
 	ExecCloseIndices(writer->info);
 	ExecResetTupleTable(writer->estate->es_tupleTable, false);
 	FreeExecutorState(writer->estate);
@@ -191,7 +215,8 @@ act_row_insert_at(Relation rel, const Datum *values, const bool *nulls,
 
 	act_row_begin_write(&writer, rel);
 	act_row_write(&writer, values, nulls);
-	*tid = writer.slot->tts_tid;
+	write_waiting(&writer);
+	*tid = writer.slots[0]->tts_tid;
 	act_row_end_write(&writer);
 }
 
@@ -212,8 +237,8 @@ act_row_insert_once(Relation rel, const Datum *values, const bool *nulls)
 	bool		inserted;
 
 	begin_write(&writer, rel, true);
-	fill(&writer, values, nulls);
-	inserted = act_relation_insert_once(writer.info, writer.slot, writer.estate);
+	inserted = act_relation_insert_once(writer.info, fill(&writer, 0, values, nulls),
+										writer.estate);
 	act_row_end_write(&writer);
 	return inserted;
 }

@@ -42,18 +42,22 @@ extern HeapTuple act_row_next(ActRowScan *scan);
 extern TupleTableSlot *act_row_slot(ActRowScan *scan);
 extern void act_row_end(ActRowScan *scan);
 
+/* Rows that are written together. */
+#define ACT_ROW_SLOTS 64
+
 /* A table that is being written to. */
 typedef struct ActRowWriter
 {
 	Relation	rel;
 	EState	   *estate;
 	ResultRelInfo *info;
-	TupleTableSlot *slot;
+	int			waiting;		/* rows in slots, complete in themselves */
+	TupleTableSlot *slots[ACT_ROW_SLOTS];
 	bool		pushed;
 } ActRowWriter;
 
 /* Takes over the table, which is closed at the end; its lock stays.  What was
- * written can be read after close. */
+ * written can be read after close, and may be in error until then. */
 extern void act_row_begin_write(ActRowWriter *writer, Relation rel);
 extern void act_row_write(ActRowWriter *writer, const Datum *values,
 						  const bool *nulls);

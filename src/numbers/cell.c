@@ -20,7 +20,11 @@
 #include "base/columns.h"
 #include "numbers/cell.h"
 
-static Datum array_of(const ActCell *cells, int count, int column, bool *isnull);
+static Datum array_of(const ActCell *const *cells, int count, int column, bool *isnull);
+static bool is_usual(const ActCell *cell, int column);
+static int	split(Datum *values[ACT_CELL_COLUMNS], bool *nulls[ACT_CELL_COLUMNS], int count);
+static void split_column(int column, const int *from, int total, Datum **values, bool **nulls);
+static void fill_in(Datum *values[ACT_CELL_COLUMNS], bool *nulls[ACT_CELL_COLUMNS], int count);
 static Datum value_of(const ActCell *cell, int column, bool *isnull);
 static void read_value(ActCell *cell, int column, Datum value, bool isnull);
 
@@ -54,7 +58,7 @@ act_quarter_of(TimestampTz time)
 }
 
 void
-act_cells_write(ActRowWriter *writer, ActRollupKind kind, const ActCell *cells, int count)
+act_cells_write(ActRowWriter *writer, ActRollupKind kind, const ActCell *const *cells, int count)
 {
 	Datum		values[ACT_ROLLUP_COLUMNS];
 	bool		nulls[ACT_ROLLUP_COLUMNS] = {false};
@@ -62,15 +66,15 @@ act_cells_write(ActRowWriter *writer, ActRollupKind kind, const ActCell *cells, 
 												  "activity rollup row",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(scratch);
-	int32		first = cells->quarter;
-	int32		last = cells->quarter;
+	int32		first = cells[0]->quarter;
+	int32		last = cells[0]->quarter;
 
 	for (int i = 1; i < count; i++)
 	{
-		first = Min(first, cells[i].quarter);
-		last = Max(last, cells[i].quarter);
+		first = Min(first, cells[i]->quarter);
+		last = Max(last, cells[i]->quarter);
 	}
-	values[ACT_ROLLUP_ORGANIZATION - 1] = Int32GetDatum(cells->organization);
+	values[ACT_ROLLUP_ORGANIZATION - 1] = Int32GetDatum(cells[0]->organization);
 	values[ACT_ROLLUP_KIND - 1] = Int32GetDatum(kind);
 	values[ACT_ROLLUP_FIRST - 1] = Int32GetDatum(first);
 	values[ACT_ROLLUP_LAST - 1] = Int32GetDatum(last);
@@ -82,9 +86,9 @@ act_cells_write(ActRowWriter *writer, ActRollupKind kind, const ActCell *cells, 
 	MemoryContextDelete(scratch);
 }
 
-/* A column of these cells; null if all its elements are. */
+/* A column of these cells; null if all its elements are, or are the usual. */
 static Datum
-array_of(const ActCell *cells, int count, int column, bool *isnull)
+array_of(const ActCell *const *cells, int count, int column, bool *isnull)
 {
 	Datum	   *values = palloc(count * sizeof(Datum));
 	bool	   *nulls = palloc(count * sizeof(bool));
@@ -93,9 +97,8 @@ array_of(const ActCell *cells, int count, int column, bool *isnull)
 	*isnull = true;
 	for (int i = 0; i < count; i++)
 	{
-		values[i] = value_of(&cells[i], column, &nulls[i]);
-		/* Nothing unmeasured is as good as null. */
-		*isnull &= nulls[i] || (column == ACT_ROLLUP_UNMEASURED && cells[i].unmeasured == 0);
+		values[i] = value_of(cells[i], column, &nulls[i]);
+		*isnull &= nulls[i] || is_usual(cells[i], column);
 	}
 	if (*isnull)
 		return (Datum) 0;
@@ -104,6 +107,23 @@ array_of(const ActCell *cells, int count, int column, bool *isnull)
 											  elements[column].len,
 											  elements[column].by_value,
 											  elements[column].align));
+}
+
+/* What fill_in() and read_value() take for granted where nothing is. */
+static bool
+is_usual(const ActCell *cell, int column)
+{
+	switch (column)
+	{
+		case ACT_ROLLUP_EVENTS:
+			return cell->events == 1;
+		case ACT_ROLLUP_UNMEASURED:
+			return cell->unmeasured == 0;
+		case ACT_ROLLUP_LAST_AT:
+			return cell->last_at == cell->first_at;
+		default:
+			return false;
+	}
 }
 
 static Datum
@@ -211,7 +231,87 @@ act_cells_columns(HeapTuple row, TupleDesc desc, Datum *values[ACT_CELL_COLUMNS]
 		if (there != count)
 			act_cells_complain();
 	}
-	return count;
+	fill_in(values, nulls, count);
+	return split(values, nulls, count);
+}
+
+/* What act_cells_write() has left out because it is the usual. */
+static void
+fill_in(Datum *values[ACT_CELL_COLUMNS], bool *nulls[ACT_CELL_COLUMNS], int count)
+{
+	const int	events = ACT_ROLLUP_EVENTS - ACT_ROLLUP_QUARTERS;
+	const int	first_at = ACT_ROLLUP_FIRST_AT - ACT_ROLLUP_QUARTERS;
+	const int	last_at = ACT_ROLLUP_LAST_AT - ACT_ROLLUP_QUARTERS;
+
+	if (values[events] == NULL)
+	{
+		values[events] = palloc(count * sizeof(Datum));
+		nulls[events] = palloc0(count * sizeof(bool));
+		for (int i = 0; i < count; i++)
+			values[events][i] = Int32GetDatum(1);
+	}
+	if (values[last_at] == NULL && values[first_at] != NULL)
+	{
+		values[last_at] = palloc(count * sizeof(Datum));
+		nulls[last_at] = palloc(count * sizeof(bool));
+		memcpy(values[last_at], values[first_at], count * sizeof(Datum));
+		memcpy(nulls[last_at], nulls[first_at], count * sizeof(bool));
+	}
+}
+
+/* Cells that are an amount and its event become two; returns how many there are then. */
+static int
+split(Datum *values[ACT_CELL_COLUMNS], bool *nulls[ACT_CELL_COLUMNS], int count)
+{
+	const Datum *measures = values[ACT_ROLLUP_MEASURES - ACT_ROLLUP_QUARTERS];
+	int		   *from;
+	int			total = count;
+	int			at = 0;
+
+	for (int i = 0; i < count && measures != NULL; i++)
+		total += DatumGetInt32(measures[i]) < 0;
+	if (total == count)
+		return count;
+	from = palloc(total * sizeof(int));
+	for (int i = 0; i < count; i++)
+	{
+		if (DatumGetInt32(measures[i]) < 0)
+			from[at++] = -i - 1;	/* the event of it */
+		from[at++] = i;
+	}
+	for (int n = 0; n < ACT_CELL_COLUMNS; n++)
+		if (values[n] != NULL)
+			split_column(ACT_ROLLUP_QUARTERS + n, from, total, &values[n], &nulls[n]);
+	pfree(from);
+	return total;
+}
+
+static void
+split_column(int column, const int *from, int total, Datum **values, bool **nulls)
+{
+	Datum	   *its = palloc(total * sizeof(Datum));
+	bool	   *missing = palloc(total * sizeof(bool));
+
+	for (int i = 0; i < total; i++)
+	{
+		bool		is_event = from[i] < 0;
+		int			source = is_event ? -from[i] - 1 : from[i];
+
+		its[i] = (*values)[source];
+		missing[i] = (*nulls)[source];
+		if (column == ACT_ROLLUP_MEASURES)
+			its[i] = Int32GetDatum(is_event ? 0 : abs(DatumGetInt32(its[i])));
+		else if (column == ACT_ROLLUP_UNMEASURED && is_event)
+			its[i] = Int32GetDatum(0);
+		else if (column == ACT_ROLLUP_UNITS || column == ACT_ROLLUP_NAMES ||
+				 column == ACT_ROLLUP_AMOUNTS || column == ACT_ROLLUP_FIRST_AT ||
+				 column == ACT_ROLLUP_LAST_AT)
+			missing[i] |= is_event;
+	}
+	pfree(*values);
+	pfree(*nulls);
+	*values = its;
+	*nulls = missing;
 }
 
 int

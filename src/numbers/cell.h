@@ -34,7 +34,8 @@ typedef struct ActCell
 	bool		typeless;		/* of any type */
 	int32		type;
 	text	   *actor;			/* NULL: none */
-	ActAmount	amount;			/* measure 0: the events themselves */
+	ActAmount	amount;			/* measure 0: the events themselves; less: both,
+								 * as the publisher writes it */
 	int32		events;
 	int32		unmeasured;		/* of these: what is no number */
 	bool		timeless;		/* the times are null */
@@ -46,9 +47,12 @@ typedef struct ActCell
 /* The quarter hour of a time, and the first one of its month. */
 extern int32 act_quarter_of(TimestampTz time);
 
-/* One row of these cells, which are all of one organization. */
+/*
+ * One row of these cells, which are all of one organization.  An array of
+ * nothing but the usual is null: one event a cell, of which the last is the first.
+ */
 extern void act_cells_write(ActRowWriter *writer, ActRollupKind kind,
-							const ActCell *cells, int count);
+							const ActCell *const *cells, int count);
 
 /*
  * Rows of one kind that have quarter hours from since until before until, with the
@@ -61,8 +65,8 @@ extern HeapTuple act_cells_next(ActRowScan *scan, int32 since);
 #define ACT_CELL_COLUMNS (ACT_ROLLUP_COLUMNS - ACT_ROLLUP_QUARTERS + 1)
 
 /*
- * A row's arrays as they are: values[n] and nulls[n] of column n, both NULL where all are
- * null; palloc'd.  Returns how many elements each has.
+ * A row's cells as arrays: values[n] and nulls[n] of column n, both NULL where all are null, the
+ * usual filled in; palloc'd.  Returns how many elements each has.
  */
 extern int	act_cells_columns(HeapTuple row, TupleDesc desc,
 							  Datum *values[ACT_CELL_COLUMNS], bool *nulls[ACT_CELL_COLUMNS]);

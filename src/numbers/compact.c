@@ -432,21 +432,26 @@ write_rows(const Merge *merge)
 	int64		rows = 0;
 	int			first = 0;
 	int			quarter = 0;	/* where the present one begins */
+	const ActCell **cells;
 
 	if (merge->cells.count == 0)
 		return 0;
+	cells = MemoryContextAllocHuge(CurrentMemoryContext,
+								   merge->cells.count * sizeof(ActCell *));
+	for (int i = 0; i < merge->cells.count; i++)
+		cells[i] = &merge->cells.cells[i];
 	act_row_begin_write(&writer, act_row_open("rollup", RowExclusiveLock));
 	for (int i = 1; i <= merge->cells.count; i++)
 	{
 		if (i < merge->cells.count)
 		{
-			if (merge->cells.cells[i].quarter == merge->cells.cells[i - 1].quarter)
+			if (cells[i]->quarter == cells[i - 1]->quarter)
 				continue;
 			quarter = i;
 			if (!several || quarter / ROW_CELLS == first / ROW_CELLS)
 				continue;
 		}
-		act_cells_write(&writer, merge->kind, &merge->cells.cells[first], i - first);
+		act_cells_write(&writer, merge->kind, &cells[first], i - first);
 		first = i;
 		rows++;
 	}

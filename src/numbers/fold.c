@@ -23,6 +23,13 @@
 #include "numbers/measure.h"
 #include "stream/subscriber.h"
 
+#define ST_SORT sort_keys
+#define ST_ELEMENT_TYPE uint64
+#define ST_COMPARE(a, b) (*(a) < *(b) ? -1 : *(a) > *(b))
+#define ST_SCOPE static
+#define ST_DEFINE
+#include "lib/sort_template.h"
+
 /* Cells of one row. */
 #define ROW_CELLS 4096
 
@@ -48,7 +55,7 @@ static const ActSubscriber subscriber = {
 	.wants = act_measure_has
 };
 
-static text *resource_of(const ActAmount *amounts, int count);
+static void take_along(ActAmount *amounts, int count);
 static int	read_kept(const ActPublished *event,
 					  ActAmount amounts[ACT_MEASURES_MAX]);
 static Gathered *gather(void);
@@ -56,7 +63,7 @@ static void forget(void *argument);
 static void add(Gathered *to, const ActPublished *event, text *actor,
 				const ActAmount *amount);
 static text *copy(text *value);
-static int	compare(const void *a, const void *b);
+static uint64 *sort(void);
 
 void
 act_fold_init(void)
@@ -84,24 +91,26 @@ take(const ActPublished *events, int count)
 		else if (event->subject != NULL)
 			measured = act_measure_event(event->type, event->recorded_at,
 										 event->subject, event->metadata, amounts);
-		itself.resource = resource_of(amounts, measured);
-		add(to, event, actor, &itself);
+		if (measured == 0)
+			add(to, event, actor, &itself);
+		else
+			take_along(amounts, measured);
 		for (int n = 0; n < measured; n++)
 			add(to, event, actor, &amounts[n]);
 	}
 	MemoryContextSwitchTo(old);
 }
 
-/* An event's own is that of the measure with the least number. */
-static text *
-resource_of(const ActAmount *amounts, int count)
+/* An event goes with the amount of the least measure, whose resource is its own. */
+static void
+take_along(ActAmount *amounts, int count)
 {
-	const ActAmount *least = NULL;
+	ActAmount  *least = &amounts[0];
 
-	for (int i = 0; i < count; i++)
-		if (least == NULL || amounts[i].measure < least->measure)
+	for (int i = 1; i < count; i++)
+		if (amounts[i].measure < least->measure)
 			least = &amounts[i];
-	return least == NULL ? NULL : least->resource;
+	least->measure = -least->measure;
 }
 
 /* What a redaction has kept of an event's amounts. */
@@ -180,7 +189,7 @@ add(Gathered *to, const ActPublished *event, text *actor, const ActAmount *amoun
 	}
 	cell = &to->cells[to->count];
 	cell->organization = event->organization;
-	cell->order = to->count++;
+	to->count++;
 	cell->quarter = act_quarter_of(event->occurred_at);
 	cell->typeless = false;
 	cell->type = event->type;
@@ -202,19 +211,24 @@ static void
 flush(void)
 {
 	ActRowWriter writer;
+	const ActCell **cells;
+	uint64	   *keys;
 
 	if (gathered == NULL)
 		return;
-	qsort(gathered->cells, gathered->count, sizeof(ActCell), compare);
+	keys = sort();
+	cells = MemoryContextAlloc(gathered->context, ROW_CELLS * sizeof(ActCell *));
 	act_row_begin_write(&writer, act_row_open("rollup", RowExclusiveLock));
 	for (int first = 0; first < gathered->count;)
 	{
-		const ActCell *cells = &gathered->cells[first];
-		int			count = 1;
+		int			count = 0;
 
 		while (first + count < gathered->count && count < ROW_CELLS &&
-			   cells[count].organization == cells->organization)
+			   keys[first + count] >> 32 == keys[first] >> 32)
+		{
+			cells[count] = &gathered->cells[(uint32) keys[first + count]];
 			count++;
+		}
 		act_cells_write(&writer, ACT_ROLLUP_PUBLISHED, cells, count);
 		first += count;
 	}
@@ -223,13 +237,18 @@ flush(void)
 	Assert(gathered == NULL);
 }
 
-static int
-compare(const void *a, const void *b)
+/*
+ * The cells by organization, in the order in which they came: keys of which the upper
+ * half is the one and the lower half the other, because cells are large to move.
+ */
+static uint64 *
+sort(void)
 {
-	const ActCell *one = a;
-	const ActCell *other = b;
+	uint64	   *keys = MemoryContextAllocHuge(gathered->context,
+											  gathered->count * sizeof(uint64));
 
-	if (one->organization != other->organization)
-		return one->organization < other->organization ? -1 : 1;
-	return one->order < other->order ? -1 : one->order > other->order;
+	for (int i = 0; i < gathered->count; i++)
+		keys[i] = (uint64) (uint32) gathered->cells[i].organization << 32 | (uint32) i;
+	sort_keys(keys, gathered->count);
+	return keys;
 }

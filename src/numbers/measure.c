@@ -292,21 +292,25 @@ static text *
 name_of(const Field *field, Jsonb *subject, Jsonb *metadata)
 {
 	static const char id[] = "_id";
+	static const char word[] = "_name";
 	int			stem = field->len - (int) strlen(id);
 	const char *colon = memchr(field->name, ':', field->len);
+	const char *suffix = word + 1;
 	Field		name = {0};
 	char	   *buffer;
 
 	if (colon != NULL)
-		buffer = psprintf("%.*sname", (int) (colon + 1 - field->name), field->name);
+		stem = (int) (colon + 1 - field->name);
 	else if (field->len == 2 && memcmp(field->name, "id", 2) == 0)
-		buffer = pstrdup("name");
+		stem = 0;
 	else if (stem > 0 && memcmp(field->name + stem, id, strlen(id)) == 0)
-		buffer = psprintf("%.*s_name", stem, field->name);
+		suffix = word;
 	else
 		return NULL;
-	name.name = buffer;
-	name.len = strlen(buffer);
+	name.len = stem + (int) strlen(suffix);
+	name.name = buffer = palloc(name.len);
+	memcpy(buffer, field->name, stem);
+	memcpy(buffer + stem, suffix, name.len - stem);
 	return look_up(&name, subject, metadata) ? word_of(&name.value) : NULL;
 }
 

@@ -223,7 +223,7 @@ read_rollups(ActTotal *total, ActRollupKind kind, Cells *into)
 	act_row_end(&scan);
 }
 
-/* The cells that count events, of measure 0. */
+/* The cells that count events, alone or with an amount (rollup.sql). */
 static void
 read_row(ActTotal *total, HeapTuple row, TupleDesc desc, Cells *into)
 {
@@ -233,19 +233,21 @@ read_row(ActTotal *total, HeapTuple row, TupleDesc desc, Cells *into)
 	Datum	   *events;
 	int			count = read_array(row, ACT_ROLLUP_QUARTERS, desc, &quarters);
 	bool		any = total->width == 1;
+	bool		several = !heap_attisnull(row, ACT_ROLLUP_EVENTS, desc);
 
 	if (count < 0 ||
 		read_array(row, ACT_ROLLUP_MEASURES, desc, &measures) != count ||
-		read_array(row, ACT_ROLLUP_EVENTS, desc, &events) != count ||
+		(several && read_array(row, ACT_ROLLUP_EVENTS, desc, &events) != count) ||
 		(!any && read_array(row, ACT_ROLLUP_TYPES, desc, &types) != count))
 		act_cells_complain();
 	for (int i = 0; i < count; i++)
-		if (DatumGetInt32(measures[i]) == 0 &&
+		if (DatumGetInt32(measures[i]) <= 0 &&
 			(any || act_values_have(&total->filter->types, DatumGetInt32(types[i]))))
-			add(total, into, DatumGetInt32(quarters[i]), DatumGetInt32(events[i]));
+			add(total, into, DatumGetInt32(quarters[i]), several ? DatumGetInt32(events[i]) : 1);
 	pfree(quarters);
 	pfree(measures);
-	pfree(events);
+	if (several)
+		pfree(events);
 	if (!any)
 		pfree(types);
 }

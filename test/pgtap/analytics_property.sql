@@ -190,7 +190,7 @@ SELECT is((SELECT string_agg(what, E'\n') FROM (SELECT what FROM wrong ORDER BY 
 SELECT is_empty($$SELECT o, v.* FROM unnest('{o1,o2}'::text[]) o CROSS JOIN LATERAL activity.rollup_verify(o) v$$, 'and are those that were sealed');
 SELECT cmp_ok((SELECT min(times) FROM done WHERE step IN ('timeline', 'usage', 'revenue', 'top_customers', 'conversion', 'buckets')), '>', 60, 'each was asked often');
 SELECT cmp_ok((SELECT count(*) FROM _activity.rollup_seal), '>', 20::bigint, 'months are sealed');
-UPDATE _activity.rollup SET events = ARRAY(SELECT e + 1 FROM unnest(events) e)
+UPDATE _activity.rollup SET events = ARRAY(SELECT e + 1 FROM unnest(coalesce(events, array_fill(1, ARRAY[cells]))) e)
 WHERE kind = 1 AND organization = (SELECT min(key) FROM _activity.organization WHERE id = 'o1') AND first = (
 	SELECT min(first) FROM _activity.rollup WHERE kind = 1 AND organization = (SELECT min(key) FROM _activity.organization WHERE id = 'o1'));
 SELECT is((SELECT string_agg(DISTINCT dimension, ' ') FROM activity.rollup_verify('o1')), 'seal', 'a broken seal is told');

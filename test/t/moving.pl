@@ -93,8 +93,10 @@ sql('one', qq{
 my $token = sql('one', qq{SELECT token FROM activity.create_token('$acme', capabilities => '{read,analytics}')});
 publish('one');
 sql('one', qq{SELECT activity.record('$acme', 'order.created', jsonb_build_object('id', 'o' || i), jsonb_build_object('amount', i, 'currency', 'usd'))
-	FROM generate_series(1, 12) i});
+	FROM generate_series(1, 12) i;
+	SELECT activity.record('$acme', 'kitchen.burnt', '{"id": 0, "dish": "last"}', '{"grams": 7}', occurred_at => now() - interval '1 hour')});
 publish('one');
+isnt(sql('one', 'SELECT count(*) FROM _activity.rollup WHERE kind = 0 AND -1000 >= ANY (measures)'), '0', 'sums of its own measure that nothing has put together');
 
 # Some were delivered, some failed, two are being sent.
 my %delivered;
