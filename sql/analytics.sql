@@ -175,7 +175,7 @@ BEGIN
 		SELECT c.quarter, CASE WHEN timeline.by IN ('event_type', 'category', 'family') THEN c.type END AS type,
 			CASE timeline.by WHEN 'actor' THEN c.actor WHEN 'resource' THEN c.resource END AS word,
 			sum(c.events) AS events
-		FROM _activity.cells(owner, opens, closes, known, grain) c
+		FROM _activity.cells(owner, opens, closes, known, grain, quarters) c
 		WHERE c.measure = 0
 		  AND (timeline.actor IS NULL OR c.actor = timeline.actor)
 		  AND (codes IS NULL OR c.type = ANY (codes))

@@ -73,7 +73,7 @@ COMMENT ON FUNCTION _activity.gone_before(integer) IS
 -- Whole quarter hours, by the largest steps that tell what is asked for: any cell,
 -- how many events there were ("counts"), the same by type where days may be those of
 -- UTC ("types"), or amounts ("amounts").
-CREATE FUNCTION _activity.rolled_by(key integer, grain text, since integer, until integer)
+CREATE FUNCTION _activity.rolled_by(key integer, grain text, since integer, until integer, steps integer[])
 RETURNS TABLE (quarter integer, measure integer, type integer, actor text, resource text, unit text, name text,
 	events integer, amount numeric, unmeasured integer, first_at timestamptz, last_at timestamptz)
 LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 10000
@@ -86,6 +86,11 @@ DECLARE
 	month_since integer := _activity.month_first(day_since);
 	month_until constant integer := _activity.month_first(day_until);
 BEGIN
+	IF grain = 'counts' AND steps <> '{}' THEN
+		RETURN QUERY SELECT c.quarter, 0, NULL::integer, NULL, NULL, NULL, NULL, c.events, NULL::numeric, NULL::integer, NULL::timestamptz, NULL::timestamptz
+		FROM _activity.rolled_counts(key, kinds, since, until, steps) c;
+		RETURN;
+	END IF;
 	IF grain NOT IN ('types', 'amounts') OR day_since >= day_until THEN
 		RETURN QUERY SELECT * FROM _activity.rolled(key, kinds, since, until);
 		RETURN;
@@ -107,10 +112,10 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION _activity.rolled_by(integer, text, integer, integer) IS
-	'the cells of an organization of quarter hours from since until before until, by as large steps as the grain allows';
+COMMENT ON FUNCTION _activity.rolled_by(integer, text, integer, integer, integer[]) IS
+	'the cells of an organization of quarter hours from since until before until, by as large steps as the grain allows, counts by the steps (quarter hours, ascending; null: by their own)';
 
-CREATE FUNCTION _activity.cells(key integer, since timestamptz, until timestamptz, known bigint DEFAULT NULL, grain text DEFAULT 'all')
+CREATE FUNCTION _activity.cells(key integer, since timestamptz, until timestamptz, known bigint DEFAULT NULL, grain text DEFAULT 'all', steps integer[] DEFAULT NULL)
 RETURNS TABLE (quarter integer, measure integer, type integer, actor text, resource text, unit text, name text,
 	events integer, amount numeric, unmeasured integer, first_at timestamptz, last_at timestamptz)
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE ROWS 10000
@@ -160,7 +165,7 @@ BEGIN
 		FROM _activity.event_cells(key, opens, closes) c;
 		RETURN;
 	END IF;
-	RETURN QUERY SELECT * FROM _activity.rolled_by(key, grain, inner_since, inner_until);
+	RETURN QUERY SELECT * FROM _activity.rolled_by(key, grain, inner_since, inner_until, steps);
 	missing := _activity.unfolded(key);
 	IF missing <> '{}' THEN
 		RETURN QUERY SELECT c.quarter, c.measure, c.type, c.actor, c.resource, c.unit, c.name, c.events, c.amount,
@@ -182,8 +187,8 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION _activity.cells(integer, timestamptz, timestamptz, bigint, text) IS
-	'the cells of an organization''s events from since until before until (null: no bound): whole quarter hours from the rollups, the rest, and what is not folded, from the events; known is a position: without what came later';
+COMMENT ON FUNCTION _activity.cells(integer, timestamptz, timestamptz, bigint, text, integer[]) IS
+	'the cells of an organization''s events from since until before until (null: no bound): whole quarter hours from the rollups, the rest, and what is not folded, from the events; known is a position: without what came later; steps: where counts may be summed up from';
 
 -- For what changes events that are published. Their quarter hours are read again from
 -- the log, and everything that was made of these is made anew.

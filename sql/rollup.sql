@@ -119,6 +119,12 @@ LANGUAGE c STABLE STRICT PARALLEL SAFE ROWS 10000 AS 'MODULE_PATHNAME', 'act_rol
 COMMENT ON FUNCTION _activity.rolled(integer, integer[], integer, integer) IS
 	'the cells of an organization, several for one thing perhaps, of quarter hours from since until before until';
 
+CREATE FUNCTION _activity.rolled_counts(key integer, kinds integer[], since integer, until integer, steps integer[])
+RETURNS TABLE (quarter integer, events integer)
+LANGUAGE c STABLE STRICT PARALLEL SAFE ROWS 100 AS 'MODULE_PATHNAME', 'act_rolled_counts';
+COMMENT ON FUNCTION _activity.rolled_counts(integer, integer[], integer, integer, integer[]) IS
+	'the events of an organization of quarter hours from since until before until, summed up from each of steps (quarter hours, ascending) until the next; none where there were none; errors: 22023 steps that do not ascend';
+
 CREATE FUNCTION _activity.month_first(quarter integer) RETURNS integer
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN _activity.quarter_of(date_trunc('month', _activity.quarter_start(quarter), 'UTC'));

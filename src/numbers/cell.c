@@ -26,6 +26,7 @@ static int	split(Datum *values[ACT_CELL_COLUMNS], bool *nulls[ACT_CELL_COLUMNS],
 static void split_column(int column, const int *from, int total, Datum **values, bool **nulls);
 static void fill_in(Datum *values[ACT_CELL_COLUMNS], bool *nulls[ACT_CELL_COLUMNS], int count);
 static Datum value_of(const ActCell *cell, int column, bool *isnull);
+static int	read_integers(HeapTuple row, int column, TupleDesc desc, Datum **elements);
 static void read_value(ActCell *cell, int column, Datum value, bool isnull);
 
 /* The columns that are arrays, with the types of their elements. */
@@ -341,6 +342,59 @@ act_cells_read(HeapTuple row, TupleDesc desc, ActCell **cells)
 			pfree(values[n]);
 			pfree(nulls[n]);
 		}
+	return count;
+}
+
+int
+act_cells_counts(HeapTuple row, TupleDesc desc, ActCount **counts)
+{
+	Datum	   *quarters;
+	Datum	   *measures;
+	Datum	   *types;
+	Datum	   *events;
+	int			count = read_integers(row, ACT_ROLLUP_QUARTERS, desc, &quarters);
+	int			found = 0;
+
+	if (count < 0 ||
+		read_integers(row, ACT_ROLLUP_MEASURES, desc, &measures) != count ||
+		(read_integers(row, ACT_ROLLUP_TYPES, desc, &types) != count && types != NULL) ||
+		(read_integers(row, ACT_ROLLUP_EVENTS, desc, &events) != count && events != NULL))
+		act_cells_complain();
+	*counts = MemoryContextAllocHuge(CurrentMemoryContext, Max(count, 1) * sizeof(ActCount));
+	for (int i = 0; i < count; i++)
+	{
+		/* An event alone, or with an amount. */
+		if (DatumGetInt32(measures[i]) > 0)
+			continue;
+		(*counts)[found].quarter = DatumGetInt32(quarters[i]);
+		(*counts)[found].type = types == NULL ? 0 : DatumGetInt32(types[i]);
+		(*counts)[found++].events = events == NULL ? 1 : DatumGetInt32(events[i]);
+	}
+	pfree(quarters);
+	pfree(measures);
+	if (types != NULL)
+		pfree(types);
+	if (events != NULL)
+		pfree(events);
+	return found;
+}
+
+/* An array of integers, none of them null; -1 and NULL where there is none. */
+static int
+read_integers(HeapTuple row, int column, TupleDesc desc, Datum **elements)
+{
+	bool		isnull;
+	Datum		value = heap_getattr(row, column, desc, &isnull);
+	ArrayType  *array;
+	int			count;
+
+	*elements = NULL;
+	if (isnull)
+		return -1;
+	array = DatumGetArrayTypeP(value);
+	deconstruct_array(array, INT4OID, sizeof(int32), true, TYPALIGN_INT, elements, NULL, &count);
+	if (PointerGetDatum(array) != value)
+		pfree(array);
 	return count;
 }
 

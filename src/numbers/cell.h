@@ -71,6 +71,17 @@ extern HeapTuple act_cells_next(ActRowScan *scan, int32 since);
 extern int	act_cells_columns(HeapTuple row, TupleDesc desc,
 							  Datum *values[ACT_CELL_COLUMNS], bool *nulls[ACT_CELL_COLUMNS]);
 
+/* Events of a quarter hour or more, of which the type is 0 where any is meant. */
+typedef struct ActCount
+{
+	int32		quarter;
+	int32		type;
+	int32		events;
+} ActCount;
+
+/* What a row's cells count, without their amounts; palloc'd.  Returns how many. */
+extern int	act_cells_counts(HeapTuple row, TupleDesc desc, ActCount **counts);
+
 /* A row's cells, palloc'd with all that they point at; returns how many. */
 /* The error for what the extension can't have written; rows are as their owner left them. */
 pg_noreturn extern void act_cells_complain(void);

@@ -71,7 +71,6 @@ static TimestampTz quarter_start(int32 quarter);
 static bool has_set_aside(int32 organization, const char *step);
 static void read_rollups(ActTotal *total, ActRollupKind kind, Cells *into);
 static void read_row(ActTotal *total, HeapTuple row, TupleDesc desc, Cells *into);
-static int	read_array(HeapTuple row, int column, TupleDesc desc, Datum **elements);
 static bool add_unpublished(ActTotal *total);
 static void add(ActTotal *total, Cells *into, int32 quarter, int32 events);
 static int	compare(const void *a, const void *b);
@@ -223,51 +222,17 @@ read_rollups(ActTotal *total, ActRollupKind kind, Cells *into)
 	act_row_end(&scan);
 }
 
-/* The cells that count events, alone or with an amount (rollup.sql). */
 static void
 read_row(ActTotal *total, HeapTuple row, TupleDesc desc, Cells *into)
 {
-	Datum	   *quarters;
-	Datum	   *measures;
-	Datum	   *types;
-	Datum	   *events;
-	int			count = read_array(row, ACT_ROLLUP_QUARTERS, desc, &quarters);
+	ActCount   *counts;
+	int			count = act_cells_counts(row, desc, &counts);
 	bool		any = total->width == 1;
-	bool		several = !heap_attisnull(row, ACT_ROLLUP_EVENTS, desc);
 
-	if (count < 0 ||
-		read_array(row, ACT_ROLLUP_MEASURES, desc, &measures) != count ||
-		(several && read_array(row, ACT_ROLLUP_EVENTS, desc, &events) != count) ||
-		(!any && read_array(row, ACT_ROLLUP_TYPES, desc, &types) != count))
-		act_cells_complain();
 	for (int i = 0; i < count; i++)
-		if (DatumGetInt32(measures[i]) <= 0 &&
-			(any || act_values_have(&total->filter->types, DatumGetInt32(types[i]))))
-			add(total, into, DatumGetInt32(quarters[i]), several ? DatumGetInt32(events[i]) : 1);
-	pfree(quarters);
-	pfree(measures);
-	if (several)
-		pfree(events);
-	if (!any)
-		pfree(types);
-}
-
-/* Whose elements are integers, none of them null; -1 where there is no array. */
-static int
-read_array(HeapTuple row, int column, TupleDesc desc, Datum **elements)
-{
-	bool		isnull;
-	Datum		value = heap_getattr(row, column, desc, &isnull);
-	ArrayType  *array;
-	int			count;
-
-	if (isnull)
-		return -1;
-	array = DatumGetArrayTypeP(value);
-	deconstruct_array(array, INT4OID, sizeof(int32), true, TYPALIGN_INT, elements, NULL, &count);
-	if (PointerGetDatum(array) != value)
-		pfree(array);
-	return count;
+		if (any || act_values_have(&total->filter->types, counts[i].type))
+			add(total, into, counts[i].quarter, counts[i].events);
+	pfree(counts);
 }
 
 /* What has no position yet; false if that is too much to look at. */
