@@ -281,7 +281,8 @@ src/track/preset.o src/track/preset.bc: src/track/preset_data.h
 
 # The gateway is a program by itself, with libraries of its own; where they are
 # missing, everything else is built. `make gateway` says what is missing.
-GATEWAY = $(MAKE) -C $(srcdir)/gateway O=$(CURDIR)/gateway DASHBOARD=$(datadir)/activity-dashboard
+# In the tree its folder has no name here, because make knows none with a space.
+GATEWAY = $(MAKE) -C $(srcdir)/gateway O=$(if $(HERE),$(CURDIR)/gateway,.) 'DASHBOARD=$(datadir)/activity-dashboard'
 .PHONY: gateway install-gateway uninstall-gateway clean-gateway
 gateway:
 	+@$(GATEWAY) --no-print-directory -s libraries
@@ -318,17 +319,20 @@ uninstall-dashboard:
 	rm -rf '$(DESTDIR)$(datadir)/activity-dashboard'
 clean-dashboard:
 	rm -rf $(DASHBOARD)
+WITH_DASHBOARD ?= yes
+ifeq ($(WITH_DASHBOARD),yes)
 ifneq ($(wildcard $(DASHBOARD)/index.html),)
 install: install-dashboard
 endif
 uninstall: uninstall-dashboard
 clean: clean-dashboard
+endif
 
 # What goes to PGXN: what git has of HEAD, and META.json.
 .PHONY: dist
 dist: META.json
 	git -c safe.directory='*' -C $(srcdir) archive --format=zip --prefix=$(EXTENSION)-$(EXTVERSION)/ \
-		--add-file=$(CURDIR)/META.json -o $(CURDIR)/$(EXTENSION)-$(EXTVERSION).zip HEAD
+		'--add-file=$(CURDIR)/META.json' -o '$(CURDIR)/$(EXTENSION)-$(EXTVERSION).zip' HEAD
 	@echo $(EXTENSION)-$(EXTVERSION).zip
 
 # For scripts/check: what a list above holds.
