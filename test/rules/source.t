@@ -143,7 +143,7 @@ is_clean('only socket.c and tls.c know OpenSSL\'s connections',
 # One version, in one place.
 my ($version) = slurp('activity.control') =~ /^default_version = '(\d+\.\d+\.\d+)'$/m;
 ok($version, 'the control file has a version');
-is_clean('no other file says it', grep { !m{_data\.h:|^\./(?:CHANGELOG\.md|debian/changelog|clients/|sql/rele)} }
+is_clean('no other file says it', grep { !m{_data\.h:|^\./(?:activity--|CHANGELOG\.md|debian/changelog|clients/|sql/rele)} }
 	lines_with(qr/(?<![\w.])\Q$version\E(?![\w.])/, grep { !m{/package-lock\.json$|^\./activity\.control$} } @all));
 
 # The library exports our names and those that PostgreSQL asks for.

@@ -47,6 +47,8 @@ DO $$ -- in every update
 BEGIN END $$;
 SQL
 put('sql/one.sql', $old);
+put('activity.control', "default_version = '1.2.0'\n");
+put('sql/upgrade/begin.sql', q{SELECT 'from here to @VERSION@';} . "\n");
 put('sql/upgrade/end.sql', "SELECT 'end';\n");
 put('sql/releases.tsv', "version\tcommit\tcatalog\n1.0.0\tabc\tknown\n1.1.0\tdef\tknown\n");
 put("sql/released/$_", scalar `perl $tree/scripts/upgrade-script -l $tree/sql/one.sql`) foreach '1.0.0', '1.1.0';
@@ -56,7 +58,7 @@ like(scalar `cut -f 2 $tree/sql/released/1.0.0`,
 my ($status, $output) = script('1.0.0');
 is($status, 0, 'nothing has changed');
 unlike($output, qr/CREATE/, 'and nothing is made');
-like($output, qr/search_path = pg_catalog, pg_temp;.*COMMENT ON VIEW.*in every update.*'end'/s, 'what is always said is said');
+like($output, qr/search_path = pg_catalog, pg_temp;.*'from here to 1\.2\.0'.*COMMENT ON VIEW.*in every update.*'end'/s, 'what is always said is said');
 
 my $new = $old =~ s/^CREATE FUNCTION x\.gone.*\n//mr =~ s/1;\nEND/2;\nEND/r . "CREATE TABLE _x.more (a int);\n";
 put('sql/one.sql', $new);
