@@ -131,7 +131,7 @@ OBJS = \
 	src/numbers/compact.o \
 	src/numbers/fold.o \
 	src/numbers/measure.o \
-	src/numbers/rolled.o \
+	src/numbers/rolled.o src/numbers/sum.o \
 	src/numbers/total.o \
 	src/upkeep/call.o \
 	src/upkeep/ddl_guard.o \

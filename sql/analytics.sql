@@ -142,8 +142,8 @@ DECLARE
 	closes  timestamptz := timeline.until;
 	codes   integer[];
 	starts  timestamptz[];
-	quarters integer[];
-	grain   text := 'all';
+	quarters integer[] := '{}';
+	grain   text := 'counts';
 BEGIN
 	PERFORM _activity.check_by(timeline.by, ARRAY['event_type', 'category', 'family', 'actor', 'resource']);
 	PERFORM date_trunc('hour', now(), timeline.time_zone); -- throws for a zone that there isn't
@@ -162,8 +162,6 @@ BEGIN
 	IF coalesce(timeline.by, '') NOT IN ('actor', 'resource') AND timeline.actor IS NULL
 		AND timeline.time_zone = 'UTC' AND unit NOT IN ('hour', 'quarter hour') THEN
 		grain := 'types';
-	ELSIF timeline.by IS NULL AND timeline.actor IS NULL AND codes IS NULL THEN
-		grain := 'counts';
 	END IF;
 	starts := ARRAY(SELECT b FROM _activity.buckets(opens, closes, unit, timeline.time_zone) b ORDER BY b);
 	-- A step that is a day or more goes from one beginning to the next.
@@ -175,13 +173,16 @@ BEGIN
 		SELECT c.quarter, CASE WHEN timeline.by IN ('event_type', 'category', 'family') THEN c.type END AS type,
 			CASE timeline.by WHEN 'actor' THEN c.actor WHEN 'resource' THEN c.resource END AS word,
 			sum(c.events) AS events
-		FROM _activity.cells(owner, opens, closes, known, grain, quarters) c
+		FROM _activity.cells(owner, opens, closes, known, grain, quarters, array_remove(ARRAY[
+			CASE WHEN timeline.by IN ('event_type', 'category', 'family') OR codes IS NOT NULL THEN 'type' END,
+			CASE WHEN timeline.by = 'actor' OR timeline.actor IS NOT NULL THEN 'actor' END,
+			CASE timeline.by WHEN 'resource' THEN 'resource' END], NULL)) c
 		WHERE c.measure = 0
 		  AND (timeline.actor IS NULL OR c.actor = timeline.actor)
 		  AND (codes IS NULL OR c.type = ANY (codes))
 		GROUP BY 1, 2, 3),
 	per_bucket AS (
-		SELECT CASE WHEN quarters IS NULL
+		SELECT CASE WHEN quarters = '{}'
 				THEN _activity.bucket_of(unit, _activity.quarter_start(q.quarter), timeline.time_zone)
 				ELSE starts[width_bucket(q.quarter, quarters)] END AS bucket, q.type, q.word,
 			sum(q.events) AS events
@@ -393,6 +394,8 @@ DECLARE
 	known constant bigint := _activity.known_position(active_members.organization, active_members.as_known);
 	opens timestamptz := active_members.since;
 	closes timestamptz := active_members.until;
+	starts timestamptz[];
+	quarters integer[] := '{}';
 BEGIN
 	PERFORM date_trunc('hour', now(), active_members.time_zone);
 	IF coalesce(opens, '-infinity') = '-infinity' THEN
@@ -403,18 +406,24 @@ BEGIN
 		closes := greatest((SELECT _activity.quarter_start(max(r.last) + 1) - interval '1 microsecond' FROM _activity.rollup r WHERE r.organization = owner),
 			(SELECT max(e.occurred_at) FROM _activity.event e WHERE e.organization = owner)) + interval '1 microsecond';
 	END IF;
+	starts := ARRAY(SELECT b FROM _activity.buckets(opens, closes, unit, active_members.time_zone) b ORDER BY b);
+	IF unit NOT IN ('hour', 'quarter hour') THEN
+		quarters := ARRAY(SELECT _activity.quarter_of(b) FROM unnest(starts) b);
+	END IF;
 	RETURN QUERY
-	WITH per_quarter AS MATERIALIZED (
+	WITH per_step AS MATERIALIZED (
 		SELECT c.quarter, c.actor
-		FROM _activity.cells(owner, opens, closes, known) c
+		FROM _activity.cells(owner, opens, closes, known, 'counts', quarters, '{actor}') c
 		WHERE c.measure = 0 AND c.actor IS NOT NULL
 		GROUP BY 1, 2 HAVING sum(c.events) > 0),
 	per_bucket AS MATERIALIZED (
-		SELECT _activity.bucket_of(unit, _activity.quarter_start(q.quarter), active_members.time_zone) AS bucket,
-			count(DISTINCT q.actor) AS members
-		FROM per_quarter q GROUP BY 1)
+		SELECT CASE WHEN quarters = '{}'
+				THEN _activity.bucket_of(unit, _activity.quarter_start(s.quarter), active_members.time_zone)
+				ELSE starts[width_bucket(s.quarter, quarters)] END AS bucket,
+			count(DISTINCT s.actor) AS members
+		FROM per_step s GROUP BY 1)
 	SELECT t.bucket, coalesce(b.members, 0)
-	FROM _activity.buckets(opens, closes, unit, active_members.time_zone) t (bucket)
+	FROM unnest(starts) t (bucket)
 	LEFT JOIN per_bucket b ON b.bucket = t.bucket
 	ORDER BY t.bucket;
 END

@@ -70,29 +70,28 @@ RETURN coalesce((SELECT x.before FROM _activity.expiry x WHERE x.organization = 
 COMMENT ON FUNCTION _activity.gone_before(integer) IS
 	'before which time an organization''s events are gone by right';
 
--- Whole quarter hours, by the largest steps that tell what is asked for: any cell,
--- how many events there were ("counts"), the same by type where days may be those of
--- UTC ("types"), or amounts ("amounts").
-CREATE FUNCTION _activity.rolled_by(key integer, grain text, since integer, until integer, steps integer[])
+-- Whole quarter hours, by the largest steps that tell what is asked for: how many events
+-- there were, summed up by steps and by what tells them apart ("counts"), the same by
+-- type where days may be those of UTC ("types"), or amounts ("amounts").
+CREATE FUNCTION _activity.rolled_by(key integer, grain text, since integer, until integer, steps integer[], by text[])
 RETURNS TABLE (quarter integer, measure integer, type integer, actor text, resource text, unit text, name text,
 	events integer, amount numeric, unmeasured integer, first_at timestamptz, last_at timestamptz)
 LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 10000
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	kinds       constant integer[] := CASE grain WHEN 'counts' THEN '{0,4}' ELSE '{0,1}' END;
 	day_since   constant integer := (since + 95) / 96 * 96;
 	day_until   constant integer := until / 96 * 96;
 	month_since integer := _activity.month_first(day_since);
 	month_until constant integer := _activity.month_first(day_until);
 BEGIN
-	IF grain = 'counts' AND steps <> '{}' THEN
-		RETURN QUERY SELECT c.quarter, 0, NULL::integer, NULL, NULL, NULL, NULL, c.events, NULL::numeric, NULL::integer, NULL::timestamptz, NULL::timestamptz
-		FROM _activity.rolled_counts(key, kinds, since, until, steps) c;
+	IF grain = 'counts' THEN
+		RETURN QUERY SELECT c.quarter, 0, c.type, c.actor, c.resource, NULL, NULL, c.events, NULL::numeric, NULL::integer,
+			NULL::timestamptz, NULL::timestamptz
+		FROM _activity.rolled_counts(key, CASE WHEN by = '{}' THEN '{0,4}' ELSE '{0,1}' END::integer[], since, until, steps, by) c;
 		RETURN;
-	END IF;
-	IF grain NOT IN ('types', 'amounts') OR day_since >= day_until THEN
-		RETURN QUERY SELECT * FROM _activity.rolled(key, kinds, since, until);
+	ELSIF day_since >= day_until THEN
+		RETURN QUERY SELECT * FROM _activity.rolled(key, '{0,1}', since, until);
 		RETURN;
 	END IF;
 	RETURN QUERY SELECT * FROM _activity.rolled(key, '{0}', since, until)
@@ -112,10 +111,10 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION _activity.rolled_by(integer, text, integer, integer, integer[]) IS
-	'the cells of an organization of quarter hours from since until before until, by as large steps as the grain allows, counts by the steps (quarter hours, ascending; null: by their own)';
+COMMENT ON FUNCTION _activity.rolled_by(integer, text, integer, integer, integer[], text[]) IS
+	'the cells of an organization of quarter hours from since until before until, by as large steps as the grain allows, counts as rolled_counts() sums them up';
 
-CREATE FUNCTION _activity.cells(key integer, since timestamptz, until timestamptz, known bigint DEFAULT NULL, grain text DEFAULT 'all', steps integer[] DEFAULT NULL)
+CREATE FUNCTION _activity.cells(key integer, since timestamptz, until timestamptz, known bigint DEFAULT NULL, grain text DEFAULT 'amounts', steps integer[] DEFAULT '{}', by text[] DEFAULT '{}')
 RETURNS TABLE (quarter integer, measure integer, type integer, actor text, resource text, unit text, name text,
 	events integer, amount numeric, unmeasured integer, first_at timestamptz, last_at timestamptz)
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE ROWS 10000
@@ -165,7 +164,7 @@ BEGIN
 		FROM _activity.event_cells(key, opens, closes) c;
 		RETURN;
 	END IF;
-	RETURN QUERY SELECT * FROM _activity.rolled_by(key, grain, inner_since, inner_until, steps);
+	RETURN QUERY SELECT * FROM _activity.rolled_by(key, grain, inner_since, inner_until, steps, by);
 	missing := _activity.unfolded(key);
 	IF missing <> '{}' THEN
 		RETURN QUERY SELECT c.quarter, c.measure, c.type, c.actor, c.resource, c.unit, c.name, c.events, c.amount,
@@ -187,8 +186,8 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION _activity.cells(integer, timestamptz, timestamptz, bigint, text, integer[]) IS
-	'the cells of an organization''s events from since until before until (null: no bound): whole quarter hours from the rollups, the rest, and what is not folded, from the events; known is a position: without what came later; steps: where counts may be summed up from';
+COMMENT ON FUNCTION _activity.cells(integer, timestamptz, timestamptz, bigint, text, integer[], text[]) IS
+	'the cells of an organization''s events from since until before until (null: no bound): whole quarter hours from the rollups, the rest, and what is not folded, from the events; known is a position: without what came later; steps and by: how counts may be summed up';
 
 -- For what changes events that are published. Their quarter hours are read again from
 -- the log, and everything that was made of these is made anew.

@@ -119,11 +119,11 @@ LANGUAGE c STABLE STRICT PARALLEL SAFE ROWS 10000 AS 'MODULE_PATHNAME', 'act_rol
 COMMENT ON FUNCTION _activity.rolled(integer, integer[], integer, integer) IS
 	'the cells of an organization, several for one thing perhaps, of quarter hours from since until before until';
 
-CREATE FUNCTION _activity.rolled_counts(key integer, kinds integer[], since integer, until integer, steps integer[])
-RETURNS TABLE (quarter integer, events integer)
-LANGUAGE c STABLE STRICT PARALLEL SAFE ROWS 100 AS 'MODULE_PATHNAME', 'act_rolled_counts';
-COMMENT ON FUNCTION _activity.rolled_counts(integer, integer[], integer, integer, integer[]) IS
-	'the events of an organization of quarter hours from since until before until, summed up from each of steps (quarter hours, ascending) until the next; none where there were none; errors: 22023 steps that do not ascend';
+CREATE FUNCTION _activity.rolled_counts(key integer, kinds integer[], since integer, until integer, steps integer[], by text[])
+RETURNS TABLE (quarter integer, type integer, actor text, resource text, events integer)
+LANGUAGE c STABLE STRICT PARALLEL SAFE ROWS 1000 AS 'MODULE_PATHNAME', 'act_rolled_counts';
+COMMENT ON FUNCTION _activity.rolled_counts(integer, integer[], integer, integer, integer[], text[]) IS
+	'the events of an organization of quarter hours from since until before until, summed up from each of steps (quarter hours, ascending; {}: each quarter hour) until the next, by type, actor and resource where by has them, else null; errors: 22023 steps that do not ascend, or another by';
 
 CREATE FUNCTION _activity.month_first(quarter integer) RETURNS integer
 LANGUAGE sql IMMUTABLE PARALLEL SAFE

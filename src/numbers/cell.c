@@ -24,9 +24,9 @@ static Datum array_of(const ActCell *const *cells, int count, int column, bool *
 static bool is_usual(const ActCell *cell, int column);
 static int	split(Datum *values[ACT_CELL_COLUMNS], bool *nulls[ACT_CELL_COLUMNS], int count);
 static void split_column(int column, const int *from, int total, Datum **values, bool **nulls);
-static void fill_in(Datum *values[ACT_CELL_COLUMNS], bool *nulls[ACT_CELL_COLUMNS], int count);
+static void fill_in(int columns, Datum *values[ACT_CELL_COLUMNS], bool *nulls[ACT_CELL_COLUMNS],
+					int count);
 static Datum value_of(const ActCell *cell, int column, bool *isnull);
-static int	read_integers(HeapTuple row, int column, TupleDesc desc, Datum **elements);
 static void read_value(ActCell *cell, int column, Datum value, bool isnull);
 
 /* The columns that are arrays, with the types of their elements. */
@@ -208,8 +208,8 @@ act_cells_next(ActRowScan *scan, int32 since)
 }
 
 int
-act_cells_columns(HeapTuple row, TupleDesc desc, Datum *values[ACT_CELL_COLUMNS],
-				  bool *nulls[ACT_CELL_COLUMNS])
+act_cells_arrays(HeapTuple row, TupleDesc desc, int columns, Datum *values[ACT_CELL_COLUMNS],
+				 bool *nulls[ACT_CELL_COLUMNS])
 {
 	bool		isnull;
 	int			count = DatumGetInt32(heap_getattr(row, ACT_ROLLUP_CELLS, desc, &isnull));
@@ -217,11 +217,14 @@ act_cells_columns(HeapTuple row, TupleDesc desc, Datum *values[ACT_CELL_COLUMNS]
 	for (int i = 0; i < ACT_CELL_COLUMNS; i++)
 	{
 		int			column = ACT_ROLLUP_QUARTERS + i;
-		Datum		value = heap_getattr(row, column, desc, &isnull);
+		Datum		value;
 		int			there;
 
 		values[i] = NULL;
 		nulls[i] = NULL;
+		if ((columns & ACT_CELL_SET(column)) == 0)
+			continue;
+		value = heap_getattr(row, column, desc, &isnull);
 		if (isnull && column != ACT_ROLLUP_QUARTERS)
 			continue;
 		if (isnull)
@@ -232,26 +235,46 @@ act_cells_columns(HeapTuple row, TupleDesc desc, Datum *values[ACT_CELL_COLUMNS]
 		if (there != count)
 			act_cells_complain();
 	}
-	fill_in(values, nulls, count);
-	return split(values, nulls, count);
+	fill_in(columns, values, nulls, count);
+	return count;
+}
+
+void
+act_cells_free(Datum *values[ACT_CELL_COLUMNS], bool *nulls[ACT_CELL_COLUMNS])
+{
+	for (int n = 0; n < ACT_CELL_COLUMNS; n++)
+		if (values[n] != NULL)
+		{
+			pfree(values[n]);
+			pfree(nulls[n]);
+		}
+}
+
+int
+act_cells_columns(HeapTuple row, TupleDesc desc, Datum *values[ACT_CELL_COLUMNS],
+				  bool *nulls[ACT_CELL_COLUMNS])
+{
+	return split(values, nulls,
+				 act_cells_arrays(row, desc, (1 << ACT_CELL_COLUMNS) - 1, values, nulls));
 }
 
 /* What act_cells_write() has left out because it is the usual. */
 static void
-fill_in(Datum *values[ACT_CELL_COLUMNS], bool *nulls[ACT_CELL_COLUMNS], int count)
+fill_in(int columns, Datum *values[ACT_CELL_COLUMNS], bool *nulls[ACT_CELL_COLUMNS], int count)
 {
-	const int	events = ACT_ROLLUP_EVENTS - ACT_ROLLUP_QUARTERS;
-	const int	first_at = ACT_ROLLUP_FIRST_AT - ACT_ROLLUP_QUARTERS;
-	const int	last_at = ACT_ROLLUP_LAST_AT - ACT_ROLLUP_QUARTERS;
+	const int	events = ACT_CELL_AT(ACT_ROLLUP_EVENTS);
+	const int	first_at = ACT_CELL_AT(ACT_ROLLUP_FIRST_AT);
+	const int	last_at = ACT_CELL_AT(ACT_ROLLUP_LAST_AT);
 
-	if (values[events] == NULL)
+	if ((columns & ACT_CELL_SET(ACT_ROLLUP_EVENTS)) != 0 && values[events] == NULL)
 	{
 		values[events] = palloc(count * sizeof(Datum));
 		nulls[events] = palloc0(count * sizeof(bool));
 		for (int i = 0; i < count; i++)
 			values[events][i] = Int32GetDatum(1);
 	}
-	if (values[last_at] == NULL && values[first_at] != NULL)
+	if ((columns & ACT_CELL_SET(ACT_ROLLUP_LAST_AT)) != 0 && values[last_at] == NULL &&
+		values[first_at] != NULL)
 	{
 		values[last_at] = palloc(count * sizeof(Datum));
 		nulls[last_at] = palloc(count * sizeof(bool));
@@ -264,7 +287,7 @@ fill_in(Datum *values[ACT_CELL_COLUMNS], bool *nulls[ACT_CELL_COLUMNS], int coun
 static int
 split(Datum *values[ACT_CELL_COLUMNS], bool *nulls[ACT_CELL_COLUMNS], int count)
 {
-	const Datum *measures = values[ACT_ROLLUP_MEASURES - ACT_ROLLUP_QUARTERS];
+	const Datum *measures = values[ACT_CELL_AT(ACT_ROLLUP_MEASURES)];
 	int		   *from;
 	int			total = count;
 	int			at = 0;
@@ -336,65 +359,7 @@ act_cells_read(HeapTuple row, TupleDesc desc, ActCell **cells)
 			if (values[n] != NULL)
 				read_value(cell, ACT_ROLLUP_QUARTERS + n, values[n][i], nulls[n][i]);
 	}
-	for (int n = 0; n < ACT_CELL_COLUMNS; n++)
-		if (values[n] != NULL)
-		{
-			pfree(values[n]);
-			pfree(nulls[n]);
-		}
-	return count;
-}
-
-int
-act_cells_counts(HeapTuple row, TupleDesc desc, ActCount **counts)
-{
-	Datum	   *quarters;
-	Datum	   *measures;
-	Datum	   *types;
-	Datum	   *events;
-	int			count = read_integers(row, ACT_ROLLUP_QUARTERS, desc, &quarters);
-	int			found = 0;
-
-	if (count < 0 ||
-		read_integers(row, ACT_ROLLUP_MEASURES, desc, &measures) != count ||
-		(read_integers(row, ACT_ROLLUP_TYPES, desc, &types) != count && types != NULL) ||
-		(read_integers(row, ACT_ROLLUP_EVENTS, desc, &events) != count && events != NULL))
-		act_cells_complain();
-	*counts = MemoryContextAllocHuge(CurrentMemoryContext, Max(count, 1) * sizeof(ActCount));
-	for (int i = 0; i < count; i++)
-	{
-		/* An event alone, or with an amount. */
-		if (DatumGetInt32(measures[i]) > 0)
-			continue;
-		(*counts)[found].quarter = DatumGetInt32(quarters[i]);
-		(*counts)[found].type = types == NULL ? 0 : DatumGetInt32(types[i]);
-		(*counts)[found++].events = events == NULL ? 1 : DatumGetInt32(events[i]);
-	}
-	pfree(quarters);
-	pfree(measures);
-	if (types != NULL)
-		pfree(types);
-	if (events != NULL)
-		pfree(events);
-	return found;
-}
-
-/* An array of integers, none of them null; -1 and NULL where there is none. */
-static int
-read_integers(HeapTuple row, int column, TupleDesc desc, Datum **elements)
-{
-	bool		isnull;
-	Datum		value = heap_getattr(row, column, desc, &isnull);
-	ArrayType  *array;
-	int			count;
-
-	*elements = NULL;
-	if (isnull)
-		return -1;
-	array = DatumGetArrayTypeP(value);
-	deconstruct_array(array, INT4OID, sizeof(int32), true, TYPALIGN_INT, elements, NULL, &count);
-	if (PointerGetDatum(array) != value)
-		pfree(array);
+	act_cells_free(values, nulls);
 	return count;
 }
 

@@ -61,30 +61,29 @@ extern void act_cells_write(ActRowWriter *writer, ActRollupKind kind,
 extern void act_cells_begin(ActRowScan *scan, int32 organization, int32 kind, int32 until);
 extern HeapTuple act_cells_next(ActRowScan *scan, int32 since);
 
-/* Columns of a cell, from ACT_ROLLUP_QUARTERS on. */
+/* Columns of a cell, from ACT_ROLLUP_QUARTERS on; where the one has its array, and a
+ * set of some. */
 #define ACT_CELL_COLUMNS (ACT_ROLLUP_COLUMNS - ACT_ROLLUP_QUARTERS + 1)
+#define ACT_CELL_AT(column) ((column) - ACT_ROLLUP_QUARTERS)
+#define ACT_CELL_SET(column) (1 << ACT_CELL_AT(column))
 
 /*
- * A row's cells as arrays: values[n] and nulls[n] of column n, both NULL where all are null, the
- * usual filled in; palloc'd.  Returns how many elements each has.
+ * Some of a row's arrays, as it has them: values[n] and nulls[n] of column n, both NULL
+ * where all are null, the usual filled in; palloc'd, freed by the second one.  Returns
+ * how many elements each has.  An event is in cells of measure 0 or less.
  */
+extern int	act_cells_arrays(HeapTuple row, TupleDesc desc, int columns,
+							 Datum *values[ACT_CELL_COLUMNS], bool *nulls[ACT_CELL_COLUMNS]);
+extern void act_cells_free(Datum *values[ACT_CELL_COLUMNS], bool *nulls[ACT_CELL_COLUMNS]);
+
+/* All of them, an event and an amount in one cell made two. */
 extern int	act_cells_columns(HeapTuple row, TupleDesc desc,
 							  Datum *values[ACT_CELL_COLUMNS], bool *nulls[ACT_CELL_COLUMNS]);
 
-/* Events of a quarter hour or more, of which the type is 0 where any is meant. */
-typedef struct ActCount
-{
-	int32		quarter;
-	int32		type;
-	int32		events;
-} ActCount;
-
-/* What a row's cells count, without their amounts; palloc'd.  Returns how many. */
-extern int	act_cells_counts(HeapTuple row, TupleDesc desc, ActCount **counts);
-
 /* A row's cells, palloc'd with all that they point at; returns how many. */
+extern int	act_cells_read(HeapTuple row, TupleDesc desc, ActCell **cells);
+
 /* The error for what the extension can't have written; rows are as their owner left them. */
 pg_noreturn extern void act_cells_complain(void);
-extern int	act_cells_read(HeapTuple row, TupleDesc desc, ActCell **cells);
 
 #endif

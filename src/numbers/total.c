@@ -225,14 +225,24 @@ read_rollups(ActTotal *total, ActRollupKind kind, Cells *into)
 static void
 read_row(ActTotal *total, HeapTuple row, TupleDesc desc, Cells *into)
 {
-	ActCount   *counts;
-	int			count = act_cells_counts(row, desc, &counts);
 	bool		any = total->width == 1;
+	Datum	   *values[ACT_CELL_COLUMNS];
+	bool	   *nulls[ACT_CELL_COLUMNS];
+	int			count = act_cells_arrays(row, desc, ACT_CELL_SET(ACT_ROLLUP_QUARTERS) |
+										 ACT_CELL_SET(ACT_ROLLUP_MEASURES) |
+										 ACT_CELL_SET(ACT_ROLLUP_EVENTS) |
+										 (any ? 0 : ACT_CELL_SET(ACT_ROLLUP_TYPES)),
+										 values, nulls);
+	const Datum *types = values[ACT_CELL_AT(ACT_ROLLUP_TYPES)];
 
+	if (values[ACT_CELL_AT(ACT_ROLLUP_MEASURES)] == NULL || (!any && types == NULL))
+		act_cells_complain();
 	for (int i = 0; i < count; i++)
-		if (any || act_values_have(&total->filter->types, counts[i].type))
-			add(total, into, counts[i].quarter, counts[i].events);
-	pfree(counts);
+		if (DatumGetInt32(values[ACT_CELL_AT(ACT_ROLLUP_MEASURES)][i]) <= 0 &&
+			(any || act_values_have(&total->filter->types, DatumGetInt32(types[i]))))
+			add(total, into, DatumGetInt32(values[ACT_CELL_AT(ACT_ROLLUP_QUARTERS)][i]),
+				DatumGetInt32(values[ACT_CELL_AT(ACT_ROLLUP_EVENTS)][i]));
+	act_cells_free(values, nulls);
 }
 
 /* What has no position yet; false if that is too much to look at. */
