@@ -99,13 +99,17 @@ my $setup = q{
 	INSERT INTO parts VALUES (0, 1, 'org', 'user', 'viewer');
 	SELECT FROM activity.define_event_type('our.type', '{name}');
 };
-my $measure = q{
-	SELECT count(*), sum(total_bytes) FILTER (WHERE name LIKE 'activity%' OR parent LIKE 'activity%')
+$node->safe_psql('postgres', $setup);
+# PostgreSQL 18 has numbers of all those above instead of the parent's name.
+my $is_below = $node->safe_psql('postgres', 'SHOW server_version_num') < 180000 ? "parent LIKE 'activity%'"
+	: q{path && ARRAY(SELECT o.path[o.level] FROM context o WHERE o.name LIKE 'activity%')};
+my $measure = qq{
+	WITH context AS MATERIALIZED (SELECT * FROM pg_backend_memory_contexts)
+	SELECT count(*), sum(total_bytes) FILTER (WHERE name LIKE 'activity%' OR $is_below)
 		+ sum(total_bytes) FILTER (WHERE name = 'TopMemoryContext'),
 		count(*) FILTER (WHERE name LIKE 'activity%' OR ident LIKE 'activity%')
-	FROM pg_backend_memory_contexts;
+	FROM context;
 };
-$node->safe_psql('postgres', $setup);
 foreach my $what (sort keys %round)
 {
 	my $began = time;

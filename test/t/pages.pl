@@ -1,5 +1,7 @@
-# What the pages show works: every SQL block of README.md and of the tutorial runs,
-# in order, and prints what stands below it; every make goal exists. The reference
+# What the pages show works: every SQL block of every page runs, in order, and prints
+# what stands below it; every make goal exists. README.md and the tutorial begin with
+# nothing, the others with what pages.sql makes. A block that can't run has a comment
+# above it, <!-- not run: WHY -->, and is listed. The reference
 # has every function as it is, and every column of every view.
 use strict;
 use warnings;
@@ -7,17 +9,18 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-# The blocks of a page: [language, text, line], in order.
+# The blocks of a page: [language, text, line, why it does not run], in order.
 sub blocks
 {
 	my ($page) = @_;
-	my (@found, $block);
+	my (@found, $block, $why);
 	open my $in, '<', $page or die "$page: $!";
 	while (my $line = <$in>)
 	{
 		if ($line !~ /^```(\w*)$/)
 		{
 			$block->[1] .= $line if $block;
+			$why = $line =~ /^<!-- not run: (.*) -->$/ ? $1 : '' if !$block;
 		}
 		elsif ($block)
 		{
@@ -26,7 +29,8 @@ sub blocks
 		}
 		else
 		{
-			$block = [ $1, '', $. + 1 ];
+			$block = [ $1, '', $. + 1, $why ];
+			$why = '';
 		}
 	}
 	die "$page: a block does not end" if $block;
@@ -47,13 +51,25 @@ sub plain
 	return $text;
 }
 
-# A whole database for each page, as its reader would begin.
+# A whole database for each page, as its reader would begin. Roles are everybody's.
+sub create_database
+{
+	my ($node, $database, $page) = @_;
+	$node->safe_psql('postgres', "CREATE DATABASE $database");
+	foreach my $role (slurp_file($page) =~ /^CREATE ROLE (\w+)/mg)
+	{
+		$node->safe_psql('postgres', qq{ALTER ROLE $role RENAME TO before_${database}_$role})
+		  if $node->safe_psql('postgres', "SELECT 1 FROM pg_roles WHERE rolname = '$role'");
+	}
+	return;
+}
+
 sub check_page
 {
 	my ($node, $page) = @_;
 	my ($database) = lc($page) =~ /(\w+)\.md$/;
-	my $printed = '';
-	$node->safe_psql('postgres', "CREATE DATABASE $database");
+	my ($printed, $before) = ('', '');
+	create_database($node, $database, $page);
 	foreach my $block (blocks($page))
 	{
 		my ($language, $text, $line) = @$block;
@@ -65,6 +81,10 @@ sub check_page
 				stdout => \$printed, stderr => \$error,
 				extra_params => [ '-P', 'format=aligned', '-P', 'tuples_only=off' ]);
 			is($status, 0, "$where runs") or diag($error);
+		}
+		elsif ($language eq '' && $before eq 'sh')
+		{
+			# scripts/check-first-minutes compares it.
 		}
 		elsif ($language eq '')
 		{
@@ -82,6 +102,7 @@ sub check_page
 		{
 			ok($language =~ /^(?:json|text)$/, "$where is of a kind that need not run");
 		}
+		$before = $language;
 	}
 	return;
 }
@@ -89,12 +110,59 @@ sub check_page
 like(join('', (split /^/, slurp_file('README.md'))[ 0 .. 31 ]),
 	qr/^ membership\.role_changed \|/m, 'a row of the feed is on the first page');
 
+# The samples of another page. What stands right below one is what it prints; the
+# pages' epoch stands for that of the database.
+sub check_samples
+{
+	my ($node, $page) = @_;
+	my ($database) = $page =~ m{/([\w-]+)\.md$};
+	my @blocks = blocks($page);
+	return if !grep { $_->[0] eq 'sql' } @blocks;
+	$database =~ tr/-/_/;
+	create_database($node, $database, $page);
+	$node->command_ok([ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-o', '/dev/null', '-f', 'test/t/pages.sql', '-d', $node->connstr($database) ],
+		"$page finds what it needs");
+	my ($epoch) = $node->safe_psql($database, "SELECT split_part(cursor, '.', 1) FROM activity.stream_head('acme')");
+	my ($printed, $end) = ('', 0);
+	foreach my $block (@blocks)
+	{
+		my ($language, $text, $line, $why) = @$block;
+		my $where = "$page:$line";
+		if ($language eq 'sql' && $why)
+		{
+			note("$where does not run: $why");
+			$end = 0;
+			next;
+		}
+		$text =~ s/\b\d{9,10}(?=\.\d+\b)/$epoch/g;
+		if ($language eq 'sql')
+		{
+			my $error;
+			my $status = $node->psql($database, $text, stdout => \$printed, stderr => \$error,
+				extra_params => [ '-P', 'format=aligned', '-P', 'tuples_only=off' ]);
+			is($status, 0, "$where runs") or diag($error);
+			$end = $line + ($text =~ tr/\n//);
+		}
+		elsif ($language eq '' && $end && $line <= $end + 2)
+		{
+			my ($wanted, $got) = (plain($text), plain($printed));
+			is(substr($got, -length $wanted), $wanted, "$where prints so");
+		}
+	}
+	return;
+}
+
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init;
 $node->start;
 foreach my $page ('README.md', 'docs/tutorial.md')
 {
 	check_page($node, $page);
+}
+
+foreach my $page (grep { !m{/(?:tutorial|audit|coming-from)\.md$} } glob 'docs/*.md')
+{
+	check_samples($node, $page);
 }
 
 # The questions of an auditor, with what they are to be set to.
