@@ -81,7 +81,7 @@ my @table = (
 	[ '5.1', 'a name that is no token', "${get}Host: x\r\nA(b): c\r\n\r\n", 400 ],
 	[ '5.5', 'NUL in a value', "${get}Host: x\r\nA: b\0c\r\n\r\n", 400 ],
 	[ '5.5', 'a control character in a value', "${get}Host: x\r\nA: b\x01c\r\n\r\n", 400 ],
-	[ '5.2', 'obs-fold', "${get}Host: x\r\nA: b\r\n c\r\n\r\n", 200 ],
+	[ '5.2', 'obs-fold', "${get}Host: x\r\nA: b\r\n c\r\n\r\n", '200|400' ], # a space to older llhttp, refused by newer; both may be
 	[ '5', 'fields that are too large', "${get}Host: x\r\n" . 'A: ' . 'b' x 5000 . "\r\n\r\n", 431 ],
 	[ '5', 'too many fields', "${get}Host: x\r\n" . "A: b\r\n" x 200 . "\r\n", 431 ],
 	[ '6.1', 'chunked', "${post}Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", 200 ],
@@ -149,7 +149,7 @@ foreach my $row (@table)
 	my ($section, $name, $bytes, @due) = @$row;
 	my $answer = $gateway->raw($bytes, undef, 0.15 + 0.02 * @due);
 	my @got = $answer =~ m{HTTP/1\.1 (\d+) }g;
-	is("@got", "@due", "$section: $name") or diag($answer);
+	like("@got", qr/^(?:@due)$/, "$section: $name") or diag($answer);
 }
 
 # Byte by byte it is the same.
