@@ -123,7 +123,8 @@ is((run_it('--check', '--database', 'host=no-such-host.invalid dbname=x'))[0], 1
 		'python3-websockets' => [ '/usr/bin/python3', '-c', q{
 import asyncio, sys, websockets
 async def main():
-    async with websockets.connect(sys.argv[1], extra_headers={'Authorization': 'Bearer ' + sys.argv[2]}, subprotocols=['activity.v1']) as s:
+    headers = 'additional_headers' if int(websockets.__version__.split('.')[0]) >= 14 else 'extra_headers'
+    async with websockets.connect(sys.argv[1], **{headers: {'Authorization': 'Bearer ' + sys.argv[2]}}, subprotocols=['activity.v1']) as s:
         assert s.subprotocol == 'activity.v1'
         await s.send('{"op":"subscribe","cursor":"earliest"}')
         await s.ping()
