@@ -206,7 +206,7 @@ PROVE_TESTS ?= test/t/*.pl
 
 # These build by themselves, in a folder of their own, and so need no PostgreSQL
 # to begin with; PGXS, which does, has another idea of check.
-OWN_GOALS = check check-citus quick-check check-packages check-container check-first-minutes release-check demo matrix fuzz
+OWN_GOALS = check check-citus quick-check check-packages check-container check-first-minutes check-big-endian release-check demo matrix fuzz
 PG_CONFIG ?= pg_config
 
 .DEFAULT_GOAL = all
