@@ -135,7 +135,8 @@ module.exports = async ({ ok, is, gateway, visit, sql, rows, settle, until }) =>
 
   // Without a network, and back.
   await page.goto(`${gateway.url}/#/events`);
-  await until('all events', async () => (await shown()).length === 50);
+  await until('all events', async () => (await shown()).length === 50 && !(await shown()).every((type) => type.startsWith('credit.')));
+  await settle(page);
   await page.context().setOffline(true);
   await page.getByRole('button', { name: 'Older' }).click();
   await page.getByText('No connection to the server').waitFor();
