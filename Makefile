@@ -173,6 +173,7 @@ REGRESS = \
 	tracked_tables \
 	webhook_body
 ISOLATION = \
+	consumer_ack_poll \
 	definition_changes \
 	feed_snapshot \
 	new_organization \

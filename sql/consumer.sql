@@ -306,7 +306,10 @@ $$;
 COMMENT ON FUNCTION _activity.find_leased(_activity.consumer_lease, bigint, integer, text) IS
 	'the organization of a lease in which a cursor is; throws 22023 if there are none or several';
 
-CREATE FUNCTION _activity.release(held _activity.consumer_lease, organizations integer[]) RETURNS bigint
+-- All of them or none: an organization that another poller got when its time was over, just
+-- now, or that seek() moved, would else be lost to who believes it acknowledged. The
+-- update waits for such a poller, and then no longer finds the lease.
+CREATE FUNCTION _activity.release(consumer _activity.consumer, held _activity.consumer_lease, organizations integer[]) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -318,6 +321,9 @@ BEGIN
 	SET epoch = m.lease_epoch, position = m.lease_position, lease = NULL, leased_until = NULL
 	WHERE m.consumer = held.consumer AND m.organization = ANY (release.organizations) AND m.lease = held.lease;
 	GET DIAGNOSTICS moved = ROW_COUNT;
+	IF moved <> cardinality(release.organizations) THEN
+		PERFORM _activity.refuse_lease(release.consumer.name, held.lease);
+	END IF;
 	DELETE FROM _activity.consumer_parked p
 	WHERE p.consumer = held.consumer AND p.organization = ANY (release.organizations) AND p.lease = held.lease AND p.due;
 	rest := ARRAY(SELECT o FROM unnest(held.organizations) WITH ORDINALITY u (o, n)
@@ -327,11 +333,10 @@ BEGIN
 	ELSE
 		UPDATE _activity.consumer_lease l SET organizations = rest WHERE l.lease = held.lease;
 	END IF;
-	RETURN moved;
 END
 $$;
-COMMENT ON FUNCTION _activity.release(_activity.consumer_lease, integer[]) IS
-	'acknowledges all of a lease in some of its organizations; how many of them still had it';
+COMMENT ON FUNCTION _activity.release(_activity.consumer, _activity.consumer_lease, integer[]) IS
+	'acknowledges all of a lease in some of its organizations; throws AC040 unless it still has each of them';
 
 CREATE FUNCTION activity.ack(name text, lease uuid, cursor text DEFAULT NULL, organization text DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -345,9 +350,7 @@ DECLARE
 	done     integer[];
 BEGIN
 	IF ack.cursor IS NULL THEN
-		IF _activity.release(held, held.organizations) = 0 THEN
-			PERFORM _activity.refuse_lease(name, ack.lease);
-		END IF;
+		PERFORM _activity.release(reader, held, held.organizations);
 		RETURN;
 	END IF;
 	SELECT * INTO at FROM _activity.parse_cursor(ack.cursor);
@@ -372,7 +375,7 @@ BEGIN
 		END IF;
 	END IF;
 	IF done <> '{}' THEN
-		PERFORM _activity.release(held, done);
+		PERFORM _activity.release(reader, held, done);
 	END IF;
 END
 $$;
@@ -394,6 +397,11 @@ BEGIN
 	END IF;
 	SELECT * INTO at FROM _activity.parse_cursor(park.cursor);
 	within := _activity.find_leased(held, at."position", at.epoch, park.organization);
+	PERFORM FROM _activity.consumer_mark m
+	WHERE m.consumer = reader.number AND m.organization = within AND m.lease = held.lease FOR UPDATE;
+	IF NOT FOUND THEN -- another poller has got it just now
+		PERFORM _activity.refuse_lease(name, park.lease);
+	END IF;
 	INSERT INTO _activity.consumer_parked AS p
 		(consumer, organization, position, cursor, event, error, parked_at, due)
 	VALUES (reader.number, within, at."position", park.cursor,
