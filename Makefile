@@ -76,7 +76,7 @@ OBJS = \
 	src/feed/read_note.o \
 	src/feed/scan.o \
 	src/feed/search.o \
-	src/feed/summary.o \
+	src/feed/tally.o \
 	src/feed/types.o \
 	src/feed/values.o \
 	src/feed/walk.o \
@@ -131,7 +131,8 @@ OBJS = \
 	src/numbers/compact.o \
 	src/numbers/fold.o \
 	src/numbers/measure.o \
-	src/numbers/rolled.o src/numbers/sum.o \
+	src/numbers/rolled.o src/numbers/settled.o src/numbers/sum.o \
+	src/numbers/summary.o \
 	src/numbers/total.o \
 	src/upkeep/call.o \
 	src/upkeep/ddl_guard.o \

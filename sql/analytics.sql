@@ -444,6 +444,45 @@ HAVING sum(c.unmeasured) <> 0;
 COMMENT ON VIEW activity.unmeasured IS
 	'published events whose amount is missing or no number, by organization, measure and event type; first_at and last_at are about when';
 
+CREATE FUNCTION _activity.string_of(object jsonb, field text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN jsonb_typeof(object->field) = 'string' THEN object->>field END;
+COMMENT ON FUNCTION _activity.string_of(jsonb, text) IS 'a field that is a string, else null';
+
+-- Days that summary() takes as counted (summary.c), against their events.
+CREATE FUNCTION _activity.verify_summaries(key integer, since integer, until integer)
+RETURNS TABLE (day integer, what text, recorded bigint, counted bigint)
+LANGUAGE sql STABLE PARALLEL UNSAFE ROWS 1
+BEGIN ATOMIC
+	WITH its_days AS MATERIALIZED (
+		SELECT DISTINCT r.first AS day FROM _activity.rollup r
+		WHERE r.kind = 6 AND r.organization = verify_summaries.key AND r.first >= since AND r.first + 96 <= until AND r.first % 96 = 0
+		  AND NOT EXISTS (SELECT FROM _activity.rolled(verify_summaries.key, '{0}', r.first, r.first + 96))
+		  AND NOT EXISTS (SELECT FROM unnest(_activity.unfolded(verify_summaries.key)) m
+			WHERE _activity.quarter_of(activity.event_time(m)) BETWEEN r.first AND r.first + 95)),
+	sides AS (
+		SELECT d.day, w.what, 1::bigint AS recorded, 0::bigint AS counted
+		FROM its_days d
+		JOIN _activity.event e ON e.organization = verify_summaries.key
+			AND e.id >= _activity.id_at(_activity.quarter_start(d.day)) AND e.id < _activity.id_at(_activity.quarter_start(d.day + 96))
+			AND e.occurred_at >= _activity.quarter_start(d.day) AND e.occurred_at < _activity.quarter_start(d.day + 96)
+		CROSS JOIN LATERAL (VALUES
+			(e.type::activity.event_type::text),
+			(concat_ws(' ', 'actor', 'kind=' || e.actor_kind, 'id=' || e.actor_id, CASE WHEN e.actor_id IS NULL THEN 'name=' || e.actor_name END)),
+			(CASE WHEN e.on_behalf_of IS NOT NULL THEN concat_ws(' ', 'on_behalf_of', 'kind=' || _activity.string_of(e.on_behalf_of, 'kind'),
+				'id=' || _activity.string_of(e.on_behalf_of, 'id'),
+				CASE WHEN _activity.string_of(e.on_behalf_of, 'id') IS NULL THEN 'name=' || _activity.string_of(e.on_behalf_of, 'name') END) END)) w (what)
+		WHERE w.what IS NOT NULL
+		UNION ALL
+		SELECT d.day, coalesce(c.type::activity.event_type::text, concat_ws(' ', c.unit, 'kind=' || c.resource, 'id=' || c.actor,
+			CASE WHEN c.actor IS NULL THEN 'name=' || c.name END)), 0, c.events
+		FROM its_days d CROSS JOIN LATERAL _activity.rolled(verify_summaries.key, '{6}', d.day, d.day + 96) c)
+	SELECT s.day, s.what, sum(s.recorded)::bigint, sum(s.counted)::bigint
+	FROM sides s GROUP BY 1, 2 HAVING sum(s.recorded) <> sum(s.counted);
+END;
+COMMENT ON FUNCTION _activity.verify_summaries(integer, integer, integer) IS
+	'what differs between the days that are counted for summary() and their events';
+
 CREATE FUNCTION activity.rollup_verify(organization text, since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL)
 RETURNS TABLE (bucket timestamptz, dimension text, key text, recorded numeric, rolled_up numeric)
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE ROWS 10 SECURITY DEFINER
@@ -496,6 +535,9 @@ BEGIN
 		x.one, x.other
 	FROM differing x
 	UNION ALL
+	SELECT _activity.quarter_start(v.day), 'summary', v.what, v.recorded, v.counted
+	FROM _activity.verify_summaries(owner, from_quarter, to_quarter) v
+	UNION ALL
 	-- Where the events have gone, what was sealed then; and that in the chain.
 	SELECT _activity.quarter_start(s.month), 'seal', _activity.month_name(s.month), s.events::numeric, d.events::numeric
 	FROM _activity.rollup_seal s
@@ -510,4 +552,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION activity.rollup_verify(text, timestamptz, timestamptz) IS
-	'compares the rollups of an organization with its events, whole quarter hours from since until before until (null: no bound): a row for each cell (key) of which events, amount or unmeasured differ, and one (seal) for each month whose events are gone and whose sums are not those that were sealed then; no rows: the numbers equal the log; errors: 22004';
+	'compares the rollups of an organization with its events, whole quarter hours from since until before until (null: no bound): a row for each cell (key) of which events, amount or unmeasured differ, one (summary) for each type or person of a day that summary() would miscount, and one (seal) for each month whose events are gone and whose sums are not those that were sealed then; no rows: the numbers equal the log; errors: 22004';

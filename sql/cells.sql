@@ -261,6 +261,7 @@ BEGIN
 	WHERE k.organization = key AND redact_rollups.person IN (k.thing, k.subscription, k.currency, k.period);
 	PERFORM _activity.rebuild_rollups(key, ARRAY(
 		SELECT DISTINCT _activity.quarter_of(activity.event_time(i)) FROM unnest(ids || renamed) i));
+	DELETE FROM _activity.rollup r WHERE r.kind = 6 AND r.organization = key AND r.first < gone;
 	UPDATE _activity.rollup r
 	SET actors = array_replace(r.actors, redact_rollups.person, redact_rollups.pseudonym),
 		resources = array_replace(r.resources, redact_rollups.person, redact_rollups.pseudonym),

@@ -15,6 +15,9 @@
 --   3  amounts by months, likewise
 --   4  events by quarter hours and nothing else, a row for a month
 --   5  events by days and event type, a row for a month
+--   6  what summary() says of a day that is over and had many events, a row for a day: of
+--      types, and of people, whose id, kind and name are in actors, resources and names,
+--      with actor or on_behalf_of as the unit; last_at is the latest
 --
 -- So the sums of a time are those of its months, of the days at both ends, of the
 -- quarter hours beside these, and of what is in rows of kind 0.
@@ -143,7 +146,12 @@ COMMENT ON FUNCTION _activity.merge_rollup(integer, integer, integer, integer, t
 CREATE FUNCTION _activity.merge_rollups(key integer, added tid[]) RETURNS integer[]
 LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'act_merge_rollups';
 COMMENT ON FUNCTION _activity.merge_rollups(integer, tid[]) IS
-	'adds rows of kind 0 to all other kinds; the months that changed';
+	'adds rows of kind 0 to kinds 1 to 5, and takes out those of kind 6 that don''t have them; the months that changed';
+
+CREATE FUNCTION _activity.summarize_days(key integer, most bigint) RETURNS bigint
+LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'act_summarize_days';
+COMMENT ON FUNCTION _activity.summarize_days(integer, bigint) IS
+	'counts days of an organization that are over for its summary(), until about so many events are read; how many were';
 
 CREATE FUNCTION _activity.compact_rollups(key integer) RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -188,6 +196,7 @@ BEGIN
 	LOOP
 		EXIT WHEN done >= most;
 		done := done + _activity.compact_rollups(waiting.organization);
+		done := done + _activity.summarize_days(waiting.organization, greatest(most - done, 0));
 	END LOOP;
 	PERFORM _activity.refold_some(NULL, 100);
 	RETURN done;

@@ -88,6 +88,9 @@ BEGIN
 			  AND NOT EXISTS (SELECT FROM _activity.rollup_seal s
 				WHERE s.organization = due.key AND s.month = _activity.month_first(r.first))) m
 		WHERE m.months IS NOT NULL;
+		IF EXISTS (SELECT FROM _activity.rollup r WHERE r.kind = 6 AND r.organization = due.key AND r.first < due.until) THEN
+			DELETE FROM _activity.rollup r WHERE r.kind = 6 AND r.organization = due.key AND r.first < due.until;
+		END IF;
 		INSERT INTO _activity.kept_subscription
 		SELECT e.organization, e.id, t.*
 		FROM _activity.event e

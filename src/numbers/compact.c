@@ -62,6 +62,8 @@ static void read_dropped(Merge *merge, ArrayType *array);
 static void read_added(Cells *added, ArrayType *tids);
 static int64 merge_month(Merge *merge, const Cells *added);
 static int64 merge_kind(Merge *merge, const Cells *added);
+static void take_summaries(const Merge *merge, const Cells *added);
+static bool has_quarter(const Cells *cells, int32 since, int32 until);
 static void take_rows(Merge *merge);
 static bool is_in_the_way(const Merge *merge, HeapTuple row, TupleDesc desc);
 static ActCell *make_room(Cells *cells, int count);
@@ -164,7 +166,54 @@ merge_month(Merge *merge, const Cells *added)
 		MemoryContextSwitchTo(old);
 		MemoryContextDelete(context);
 	}
+	take_summaries(merge, added);
 	return rows;
+}
+
+/* Days that are counted for summary() and get more events are not any more. */
+static void
+take_summaries(const Merge *merge, const Cells *added)
+{
+	ActRowScan	scan;
+	HeapTuple	row;
+	ItemPointerData tids[31];
+	int			count = 0;
+	Relation	rel;
+
+	PushActiveSnapshot(GetLatestSnapshot());
+	act_cells_begin(&scan, merge->organization, ACT_ROLLUP_SUMMARIES, merge->until);
+	while (count < lengthof(tids) && (row = act_cells_next(&scan, merge->since)) != NULL)
+	{
+		int32		day = row_value(row, RelationGetDescr(scan.rel), ACT_ROLLUP_FIRST);
+
+		if (has_quarter(added, day, day + ACT_QUARTERS_OF_DAY))
+			tids[count++] = row->t_self;
+	}
+	act_row_end(&scan);
+	PopActiveSnapshot();
+	rel = act_row_open("rollup", RowExclusiveLock);
+	for (int i = 0; i < count; i++)
+		act_row_delete(rel, &tids[i]);
+	table_close(rel, NoLock);
+}
+
+/* Is one of these cells, which are in order, from since until before until? */
+static bool
+has_quarter(const Cells *cells, int32 since, int32 until)
+{
+	int			low = 0;
+	int			high = cells->count;
+
+	while (low < high)
+	{
+		int			middle = low + (high - low) / 2;
+
+		if (cells->cells[middle].quarter < since)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < cells->count && cells->cells[low].quarter < until;
 }
 
 /* How many rows it wrote. */

@@ -23,19 +23,11 @@
 #include "base/own_row.h"
 #include "feed/scan.h"
 #include "numbers/cell.h"
+#include "numbers/settled.h"
 #include "numbers/total.h"
-#include "stream/backlog.h"
-#include "stream/expiry.h"
 
 /* So few are counted as quickly. */
 #define COUNTED_EASILY 5000
-
-/* So many that are not published are looked at, or else everything is counted. */
-#define UNPUBLISHED_MOST 20000
-
-#define UNIX_EPOCH \
-	((POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
-#define UNIX_9999 INT64CONST(253370764800)	/* as far as quarter hours are told */
 
 /* Events of a bucket. */
 typedef struct Cell
@@ -65,13 +57,9 @@ struct ActTotal
 };
 
 static bool is_easy(const ActFeedFilter *filter);
-static bool choose_buckets(ActTotal *total);
-static int64 quarters_up(TimestampTz time, int width);
-static TimestampTz quarter_start(int32 quarter);
-static bool has_set_aside(int32 organization, const char *step);
 static void read_rollups(ActTotal *total, ActRollupKind kind, Cells *into);
 static void read_row(ActTotal *total, HeapTuple row, TupleDesc desc, Cells *into);
-static bool add_unpublished(ActTotal *total);
+static void add_unpublished(void *state, TupleTableSlot *row);
 static void add(ActTotal *total, Cells *into, int32 quarter, int32 events);
 static int	compare(const void *a, const void *b);
 static int64 count_outside(const ActTotal *total, bool newer);
@@ -82,13 +70,14 @@ act_total_make(const ActFeedFilter *filter)
 	ActTotal   *total;
 
 	if (filter->impossible || !act_feed_filter_is_indexed(filter) || is_easy(filter) ||
-		has_set_aside(filter->organization, "publish") ||
-		has_set_aside(filter->organization, "rollups"))
+		!act_settled_in_turn(filter->organization))
 		return NULL;
 	total = palloc0(sizeof(ActTotal));
 	total->filter = filter;
 	total->width = act_values_any(&filter->types) ? 1 : ACT_QUARTERS_OF_DAY;
-	if (!choose_buckets(total) || !add_unpublished(total))
+	if (!act_settled_within(filter->organization, filter->earliest, filter->latest,
+							total->width, &total->first, &total->last) ||
+		!act_settled_lacks(filter->organization, add_unpublished, total))
 		return NULL;
 	read_rollups(total, ACT_ROLLUP_PUBLISHED, &total->fresh);
 	read_rollups(total, total->width == 1 ? ACT_ROLLUP_COUNTS : ACT_ROLLUP_DAILY_TYPES, &total->settled);
@@ -138,7 +127,7 @@ act_total_jump(const ActTotal *total, ActFeedFilter *filter, int64 skip)
 		passed += events;
 		until = bucket;
 	}
-	act_feed_filter_until(filter, quarter_start(until));
+	act_feed_filter_until(filter, act_quarter_start(until));
 	return passed;
 }
 
@@ -153,61 +142,6 @@ is_easy(const ActFeedFilter *filter)
 	easy = act_feed_scan_next(scan) == NULL;
 	act_feed_scan_end(scan);
 	return easy;
-}
-
-/* Whole ones, of which the log has all events; false if there are none. */
-static bool
-choose_buckets(ActTotal *total)
-{
-	const ActFeedFilter *filter = total->filter;
-	TimestampTz opens = Max(filter->earliest, act_expiry_before(filter->organization));
-	TimestampTz closes = filter->latest;
-	TimestampTz end = UNIX_9999 * USECS_PER_SEC - UNIX_EPOCH;
-
-	total->first = (int32) (opens <= -UNIX_EPOCH ? 0 :
-							opens >= end ? UNIX_9999 / 900 : quarters_up(opens, total->width));
-	if (closes >= end)
-		closes = end;
-	else if (closes < -UNIX_EPOCH)
-		return false;
-	total->last = (int32) quarters_up(closes + 1, total->width);
-	if (quarter_start(total->last) > closes + 1)
-		total->last -= total->width;
-	return total->first < total->last;
-}
-
-/* The first bucket that begins at this time, which is after 1970, or later. */
-static int64
-quarters_up(TimestampTz time, int width)
-{
-	int64		length = width * ACT_QUARTER_HOUR;
-
-	return (time + UNIX_EPOCH + length - 1) / length * width;
-}
-
-static TimestampTz
-quarter_start(int32 quarter)
-{
-	return quarter * ACT_QUARTER_HOUR - UNIX_EPOCH;
-}
-
-/* Are events of the organization published, or not, otherwise than in their turn? */
-static bool
-has_set_aside(int32 organization, const char *step)
-{
-	ScanKeyData keys[2];
-	ActRowScan	scan;
-	bool		found;
-
-	ScanKeyInit(&keys[0], ACT_SET_ASIDE_STEP, BTEqualStrategyNumber, F_TEXTEQ,
-				CStringGetTextDatum(step));
-	ScanKeyInit(&keys[1], ACT_SET_ASIDE_ORGANIZATION, BTEqualStrategyNumber, F_INT4EQ,
-				Int32GetDatum(organization));
-	act_row_begin_at(&scan, act_row_open("set_aside", AccessShareLock), "set_aside_pkey",
-					 lengthof(keys), keys, GetActiveSnapshot());
-	found = act_row_next(&scan) != NULL;
-	act_row_end(&scan);
-	return found;
 }
 
 static void
@@ -245,39 +179,17 @@ read_row(ActTotal *total, HeapTuple row, TupleDesc desc, Cells *into)
 	act_cells_free(values, nulls);
 }
 
-/* What has no position yet; false if that is too much to look at. */
-static bool
-add_unpublished(ActTotal *total)
+/* What has no position yet. */
+static void
+add_unpublished(void *state, TupleTableSlot *row)
 {
-	ActShot		everything = {PG_UINT64_MAX, PG_UINT64_MAX, 0, NULL};
-	ActBacklog *backlog = act_backlog_open(GetActiveSnapshot());
-	ActProgress progress;
-	ActUnpublished *events;
-	uint64		last;
-	bool		complete;
-	int			dead;
-	int			count;
+	ActTotal   *total = state;
+	bool		isnull;
 
-	act_progress_read(GetActiveSnapshot(), &progress);
-	count = act_backlog_find(backlog, &progress, &everything, UNPUBLISHED_MOST, &events,
-							 &last, &complete, &dead);
-	for (int i = 0; complete && i < count; i++)
-	{
-		TupleTableSlot *row;
-		TimestampTz time;
-		bool		isnull;
-
-		if (events[i].organization != total->filter->organization ||
-			(row = act_backlog_fetch(backlog, &events[i])) == NULL ||
-			!act_feed_filter_takes(total->filter, row))
-			continue;
-		time = DatumGetTimestampTz(slot_getattr(row, ACT_EVENT_OCCURRED_AT, &isnull));
-		if (time >= quarter_start(total->first) && time < quarter_start(total->last))
-			add(total, &total->fresh,
-				act_quarter_of(time), 1);
-	}
-	act_backlog_close(backlog);
-	return complete;
+	if (act_feed_filter_takes(total->filter, row))
+		add(total, &total->fresh,
+			act_quarter_of(DatumGetTimestampTz(slot_getattr(row, ACT_EVENT_OCCURRED_AT,
+															&isnull))), 1);
 }
 
 static void
@@ -312,8 +224,8 @@ count_outside(const ActTotal *total, bool newer)
 	ActFeedFilter part = *total->filter;
 
 	if (newer)
-		act_feed_filter_since(&part, quarter_start(total->last));
+		act_feed_filter_since(&part, act_quarter_start(total->last));
 	else
-		act_feed_filter_until(&part, quarter_start(total->first));
+		act_feed_filter_until(&part, act_quarter_start(total->first));
 	return part.impossible || memcmp(&part.low, &part.high, UUID_LEN) > 0 ? 0 : act_feed_scan_count(&part);
 }
