@@ -111,6 +111,23 @@ act_aside_put(ActAside *aside, const ActFailure *failure)
 	write_row(aside, failure->message, unpack_sql_state(failure->sqlstate));
 }
 
+List *
+act_aside_keep(List *asides, const ActAside *aside, MemoryContext context)
+{
+	MemoryContext old;
+	ActAside   *kept;
+
+	if (list_member_ptr(asides, aside))
+		return asides;
+	old = MemoryContextSwitchTo(context);
+	kept = palloc(sizeof(ActAside));
+	*kept = *aside;
+	kept->item = pstrdup(aside->item);
+	asides = lappend(asides, kept);
+	MemoryContextSwitchTo(old);
+	return asides;
+}
+
 void
 act_aside_move(ActAside *aside, int64 position)
 {

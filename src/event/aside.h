@@ -55,6 +55,10 @@ extern void act_aside_put(ActAside *aside, const ActFailure *failure);
 /* The same, with another position, after a success of a part. */
 extern void act_aside_move(ActAside *aside, int64 position);
 
+/* The list with this one, of which a copy is made in the context unless it is there. */
+extern List *act_aside_keep(List *asides, const ActAside *aside,
+							MemoryContext context);
+
 /* It succeeded, or has gone. */
 extern void act_aside_clear(ActAside *aside);
 

@@ -290,9 +290,10 @@ visit(Claim *claim, int32 key)
 			return;
 		if (!act_aside_try(visit_locked, &visit, &failure))
 		{
-			(void) put_aside(claim, aside, CLAIM_STEP,
-							 endpoint == NULL ? 0 : endpoint->organization,
-							 name, &failure);
+			aside = put_aside(claim, aside, CLAIM_STEP,
+							  endpoint == NULL ? 0 : endpoint->organization, name, &failure);
+			/* It may be in the other list, too. */
+			claim->asides = act_aside_keep(claim->asides, aside, MemoryContextGetParent(claim->visit));
 			return;
 		}
 		if (aside != NULL)

@@ -1,11 +1,24 @@
 -- What somebody broke while the guards were off shows in health, does not spread,
 -- and heals.
 \set ON_ERROR_STOP 1
-SELECT plan(29);
+SELECT plan(32);
 SELECT activity.set_tier('org', 'enterprise');
 SELECT activity.record('org', 'credit.charge', '{"amount": 1}');
 SELECT activity.publish();
 SELECT is((SELECT problems FROM activity.health), '{}', 'nothing is wrong');
+-- An endpoint that fails, in both lists of those that have something to do.
+SELECT activity.set_tier('fine', 'enterprise') \g /dev/null
+SELECT count(*) FROM (VALUES ('fine'), ('org')) o (organization), activity.create_webhook(organization, 'https://hooks.example.com/' || organization) \g /dev/null
+SELECT activity.record(organization, 'credit.charge', '{"amount": 1}') FROM (VALUES ('fine'), ('org')) o (organization) \g /dev/null
+SELECT activity.publish() \g /dev/null
+SELECT key AS broken FROM _activity.webhook_endpoint WHERE url ~ 'org$' \gset
+UPDATE _activity.webhook_state SET ready_at = '-infinity' WHERE endpoint = :broken;
+UPDATE _activity.webhook_delivery SET created_at = '-infinity' WHERE endpoint = :broken;
+SELECT results_eq($$SELECT url FROM activity.claim_deliveries(10, '1 minute')$$, $$VALUES ('https://hooks.example.com/fine')$$, 'one that fails stops no other');
+SELECT results_eq($$SELECT step, attempts FROM activity.set_aside$$, $$VALUES ('claim', 1)$$, 'and is set aside, once');
+UPDATE _activity.webhook_delivery SET created_at = now() WHERE endpoint = :broken;
+UPDATE _activity.set_aside SET next_attempt = now();
+SELECT results_eq($$SELECT url FROM activity.claim_deliveries(10, '1 minute')$$, $$VALUES ('https://hooks.example.com/org')$$, 'until it is cured');
 -- Every trigger that is off, or on in another way, is told.
 CREATE FUNCTION untold(action text) RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE
