@@ -217,8 +217,9 @@ BEGIN
 	CASE kind
 	WHEN 'rollup' THEN
 		IF EXISTS (SELECT FROM unnest(lines) l, jsonb_populate_record(NULL::_activity.rollup, l::jsonb) r
-			WHERE r.kind NOT BETWEEN 0 AND 5 OR r.cells IS DISTINCT FROM cardinality(r.quarters) OR EXISTS (
-				SELECT FROM (VALUES (cardinality(r.measures)), (cardinality(r.types)), (cardinality(r.actors)), (cardinality(r.resources)),
+			WHERE r.kind NOT BETWEEN 0 AND 5 OR r.cells IS DISTINCT FROM cardinality(r.quarters)
+				OR r.cells IS DISTINCT FROM cardinality(r.measures) OR EXISTS (
+				SELECT FROM (VALUES (cardinality(r.types)), (cardinality(r.actors)), (cardinality(r.resources)),
 					(cardinality(r.units)), (cardinality(r.names)), (cardinality(r.events)), (cardinality(r.amounts)),
 					(cardinality(r.unmeasured)), (cardinality(r.first_at)), (cardinality(r.last_at))) c (cells) WHERE c.cells <> r.cells))
 		THEN
@@ -262,6 +263,13 @@ BEGIN
 	IF its.deleted_at IS NULL THEN
 		PERFORM _activity.check_webhook(its.url, its.event_types);
 	END IF;
+	-- One that signs nothing would fail with each claim.
+	IF EXISTS (SELECT FROM jsonb_array_elements(line->'secrets') j
+			WHERE j->>'secret' !~ '^whsec_([A-Za-z0-9+/]{4})+([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$')
+		OR its.deleted_at IS NULL AND NOT EXISTS (SELECT FROM jsonb_array_elements(line->'secrets') j WHERE j->'expires_at' IS NULL)
+	THEN
+		RAISE data_exception USING MESSAGE = 'an endpoint has no secret, or one that signs nothing';
+	END IF;
 	INSERT INTO _activity.webhook_endpoint VALUES (its_key, its.id, (known->>'key')::integer, its.url, its.event_types, its.description,
 		its.created_at, its.disabled_at, its.disabled_reason, its.deleted_at);
 	INSERT INTO _activity.webhook_secret (endpoint, secret, created_at, expires_at)
@@ -291,6 +299,9 @@ AS $$
 DECLARE
 	endpoints constant jsonb := known->'endpoints';
 BEGIN
+	IF kind IN ('delivery', 'retry') AND EXISTS (SELECT FROM unnest(lines) l WHERE NOT isfinite((l::jsonb->>'created_at')::timestamptz)) THEN
+		RAISE data_exception USING MESSAGE = 'a delivery is of no time';
+	END IF;
 	CASE kind
 	WHEN 'delivery' THEN
 		INSERT INTO _activity.webhook_delivery
@@ -426,7 +437,8 @@ BEGIN
 		RAISE data_exception USING MESSAGE = format('lines "%s" are not known', kind);
 	END CASE;
 	RETURN known;
-EXCEPTION WHEN data_exception OR integrity_constraint_violation OR datatype_mismatch OR SQLSTATE 'AC001' THEN
+EXCEPTION WHEN data_exception OR integrity_constraint_violation OR datatype_mismatch OR cardinality_violation
+	OR SQLSTATE 'AC001' OR SQLSTATE 'AC003' OR SQLSTATE 'AC004' THEN
 	GET STACKED DIAGNOSTICS reason = MESSAGE_TEXT, state = RETURNED_SQLSTATE;
 	RAISE SQLSTATE 'AC051' USING
 		MESSAGE = format('lines %s to %s of the export (%s) can''t be imported: %s', first, first + cardinality(lines) - 1, kind, reason),

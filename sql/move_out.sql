@@ -249,6 +249,16 @@ BEGIN
 	IF NOT FOUND THEN
 		RAISE undefined_object USING MESSAGE = format('there is no organization "%s"', remove_organization.organization);
 	END IF;
+	-- Of this organization, from this database: another's xids say nothing here.
+	IF NOT EXISTS (SELECT FROM _activity.event e
+		WHERE e.organization = its_key AND e.xid < '9223372036854775808'::xid8
+		  AND e.type = ANY (_activity.type_codes('{compliance.exported}'))
+		  AND e.metadata @> jsonb_build_object('format', 'organization', 'complete', true, 'receipt', receipt))
+	THEN
+		RAISE invalid_parameter_value USING
+			MESSAGE = format('no whole export of organization "%s" from here has that receipt', remove_organization.organization),
+			HINT = 'activity.import_organization() returns it, and it stands in the first line of the export.';
+	END IF;
 	SELECT h.id INTO found_one FROM _activity.hold h WHERE h.organization = its_key AND h.released_at IS NULL LIMIT 1;
 	IF FOUND THEN
 		RAISE object_in_use USING MESSAGE = format('organization "%s" is under the hold %s', remove_organization.organization, found_one.id),
@@ -297,4 +307,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION activity.remove_organization(text, text) IS
-	'removes all that an organization has here, after it was imported elsewhere; the receipt is what activity.import_organization() returned; how many events; what stays is its id, its tier and the position and hash that its stream had come to, so that it can come back and goes on from there; errors: 55000 something was recorded after the export, 55006 held, 42704, 22023 no receipt, 25006';
+	'removes all that an organization has here, after it was imported elsewhere; the receipt is what activity.import_organization() returned; how many events; what stays is its id, its tier and the position and hash that its stream had come to, so that it can come back and goes on from there; errors: 55000 something was recorded after the export, 55006 held, 42704, 22023 no whole export of it from here has that receipt, 25006';

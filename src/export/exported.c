@@ -39,6 +39,7 @@ struct ActExported
 	char	   *organization;
 	char	   *format;
 	char	   *cursor;
+	char	   *receipt;		/* of an organization's export; else NULL */
 	Jsonb	   *filters;
 	ActActor	actor;			/* who exported: it may be another one later */
 	Jsonb	   *actor_context;
@@ -133,6 +134,12 @@ static void
 free_hash(void *argument)
 {
 	EVP_MD_CTX_free(((ActExported *) argument)->hash);
+}
+
+void
+act_exported_receipt(ActExported *exported, const char *receipt)
+{
+	exported->receipt = MemoryContextStrdup(exported->context, receipt);
 }
 
 void
@@ -265,6 +272,8 @@ metadata_of(const ActExported *exported)
 	push_string(&state, "format", exported->format);
 	push_string(&state, "cursor", exported->cursor);
 	push_string(&state, "sha256", act_exported_sha256(exported));
+	if (exported->receipt != NULL)
+		push_string(&state, "receipt", exported->receipt);
 	value.val.numeric = int64_to_numeric(exported->rows);
 	push_value(&state, "rows", &value);
 	if (exported->rows > 0)

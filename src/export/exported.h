@@ -20,6 +20,9 @@ extern ActExported *act_exported_begin(const char *organization,
 									   const char *format, const char *cursor,
 									   Jsonb *filters);
 
+/* By which the organization can be removed after it; copied. */
+extern void act_exported_receipt(ActExported *exported, const char *receipt);
+
 /* A line leaves, with its line feed; id is NULL where it is no event. */
 extern void act_exported_line(ActExported *exported, const char *bytes, int len,
 							  const pg_uuid_t *id);

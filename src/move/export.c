@@ -68,6 +68,7 @@ static int	set_for_text(void);
 static bool is_event(const text *line, pg_uuid_t *id);
 static void close_sections(Moving *moving);
 static void stop(Datum argument);
+static char *present_receipt(void);
 
 /* export_organization(organization text, closing boolean) RETURNS SETOF text */
 Datum
@@ -129,6 +130,7 @@ begin(FunctionCallInfo fcinfo)
 	moving->exported = act_exported_begin(organization, "organization",
 										  act_export_scope_newest(moving->key),
 										  act_move_no_filters());
+	act_exported_receipt(moving->exported, present_receipt());
 	open_sections(moving);
 	PopActiveSnapshot();
 	if (closing)
@@ -288,6 +290,12 @@ stop(Datum argument)
 Datum
 act_present_receipt(PG_FUNCTION_ARGS)
 {
+	PG_RETURN_TEXT_P(cstring_to_text(present_receipt()));
+}
+
+static char *
+present_receipt(void)
+{
 	ActShot    *shot = act_progress_shot(GetActiveSnapshot());
 	StringInfoData text;
 
@@ -295,5 +303,5 @@ act_present_receipt(PG_FUNCTION_ARGS)
 	appendStringInfo(&text, UINT64_FORMAT ":" UINT64_FORMAT ":", shot->xmin, shot->xmax);
 	for (uint32 i = 0; i < shot->nrunning; i++)
 		appendStringInfo(&text, "%s" UINT64_FORMAT, i > 0 ? "," : "", shot->running[i]);
-	PG_RETURN_TEXT_P(cstring_to_text_with_len(text.data, text.len));
+	return text.data;
 }
