@@ -217,7 +217,7 @@ BEGIN
 	CASE kind
 	WHEN 'rollup' THEN
 		IF EXISTS (SELECT FROM unnest(lines) l, jsonb_populate_record(NULL::_activity.rollup, l::jsonb) r
-			WHERE r.kind NOT BETWEEN 0 AND 5 OR r.cells IS DISTINCT FROM cardinality(r.quarters)
+			WHERE r.kind NOT BETWEEN 0 AND 6 OR r.cells IS DISTINCT FROM cardinality(r.quarters)
 				OR r.cells IS DISTINCT FROM cardinality(r.measures) OR EXISTS (
 				SELECT FROM (VALUES (cardinality(r.types)), (cardinality(r.actors)), (cardinality(r.resources)),
 					(cardinality(r.units)), (cardinality(r.names)), (cardinality(r.events)), (cardinality(r.amounts)),

@@ -76,11 +76,13 @@ sql('one', qq{
 	SELECT activity.record('$acme', 'order.created', jsonb_build_object('kind', 'order', 'id', i, 'plan_id', 'gold'),
 		jsonb_build_object('amount', i, 'currency', 'usd')) FROM generate_series(1, 30) i;
 	SELECT activity.record('$acme', 'subscription.active', '{"id": "s1", "plan_id": "gold"}', '{"amount": 20, "currency": "eur", "interval": "month"}');
+	SELECT activity.record('$acme', 'auth.signin', jsonb_build_object('id', 'u' || i % 3), occurred_at => now() - interval '5 days') FROM generate_series(1, 220) i;
 	SELECT activity.record('neighbour', 'auth.signin');
 	INSERT INTO memberships VALUES (1, '$acme', 'u1', 'admin', 'active');
 	SELECT activity.set_retention('$acme', '9 months');
 	SELECT activity.create_connection('$acme', 'u1', 'laptop')});
 publish('one');
+sql('one', 'SELECT _activity.maintain_rollups(100000, 1)');
 sql('one', qq{SELECT activity.maintain(now() - interval '20 months'); SELECT activity.maintain()});
 sql('one', qq{
 	SELECT activity.redact('$acme', (SELECT id FROM activity.feed('$acme', event_types => '{kitchen.burnt}') LIMIT 1), 'asked for');
@@ -142,6 +144,8 @@ my @questions = (
 	"SELECT * FROM activity.usage('$acme', now() - interval '2 years', now(), 'burnt') ORDER BY 1",
 	"SELECT * FROM activity.revenue('$acme', now() - interval '2 years', now()) ORDER BY 1",
 	"SELECT * FROM activity.mrr('$acme')",
+	"SELECT * FROM activity.summary('$acme', date_trunc('day', now(), 'UTC') - interval '8 days', date_trunc('day', now(), 'UTC') - interval '1 day')",
+	'SELECT count(*) > 0 FROM _activity.rollup WHERE kind = 6', # a day that is counted for it
 	"SELECT * FROM activity.rollup_verify('$acme', now() - interval '2 years', now())",
 	"SELECT month, events FROM _activity.rollup_seal s JOIN _activity.organization o ON o.key = s.organization WHERE o.id = '$acme' ORDER BY 1",
 	"SELECT endpoint_id, url, event_types, description, failures, failing_since, last_success_at, in_flight, secrets FROM activity.webhook_endpoints ORDER BY 1",
