@@ -26,7 +26,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION _activity.on_shards(regclass, text) IS
-	'runs a command on every placement of a table of Citus, %s standing for the shard; how many, 0 for a table that is none';
+	'runs a command on every placement of a table of Citus, a format() of which the shard''s name as SQL has it is the first argument: %1$L for a regclass, %1$s for a table; how many, 0 for a table that is none';
 
 -- A shard that Citus moves or splits gets the triggers of its table, their names with the
 -- shard's number behind: the next track() would take them for another's.
@@ -93,28 +93,43 @@ $$;
 COMMENT ON FUNCTION _activity.definitions() IS
 	'statements that define elsewhere what the application has defined here';
 
--- Triggers that a table has and a shard of it lacks, should Citus make one without.
+-- A trigger that its table has and the shard lacks, should Citus make one without; the
+-- definition is in two parts, of which the second one begins behind the table's name.
+CREATE FUNCTION _activity.complete_shard(shard regclass, name text, head text, tail text, always boolean) RETURNS regclass
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	PERFORM _activity.settle_shard(shard);
+	IF NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = shard AND t.tgname = name) THEN
+		EXECUTE head || ' ON ' || shard::text || ' ' || tail;
+		IF always THEN
+			EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', shard, name);
+		END IF;
+	END IF;
+	RETURN shard;
+END
+$$;
+COMMENT ON FUNCTION _activity.complete_shard(regclass, text, text, text, boolean) IS
+	'gives a shard a trigger that its table has, if it lacks it';
+
 CREATE FUNCTION _activity.complete_shards() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	its record;
-	made text;
 BEGIN
 	FOR its IN EXECUTE $query$
-		SELECT t.tgname AS name, t.tgrelid::regclass AS tracked, t.tgenabled = 'A' AS always, pg_get_triggerdef(t.oid) AS definition
+		SELECT t.tgname AS name, t.tgrelid::regclass AS tracked, t.tgenabled = 'A' AS always, pg_get_triggerdef(t.oid) AS definition,
+			format(' ON %I.%I ', c.relnamespace::regnamespace::name, c.relname) AS place
 		FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_dist_partition d ON d.logicalrelid = t.tgrelid
+		JOIN pg_class c ON c.oid = t.tgrelid
 		WHERE p.pronamespace = '_activity'::regnamespace AND p.proname ~ '^capture_' ORDER BY 2, 1 $query$
 	LOOP
-		PERFORM _activity.on_shards(its.tracked, 'SELECT _activity.settle_shard(''%s'')');
-		-- The command is a format() itself.
-		made := regexp_replace(replace(its.definition, '%', '%%'), ' ON \S+ ', ' ON %s ');
-		IF its.always THEN
-			made := made || format('; ALTER TABLE %%s ENABLE ALWAYS TRIGGER %I', its.name);
-		END IF;
-		PERFORM _activity.on_shards(its.tracked, format('DO $do$ BEGIN IF NOT EXISTS (SELECT FROM pg_trigger t '
-			'WHERE t.tgrelid = ''%%1$s''::regclass AND t.tgname = %L) THEN %s; END IF; END $do$', its.name, replace(made, '%s', '%1$s')));
+		PERFORM _activity.on_shards(its.tracked, 'SELECT _activity.complete_shard(%1$L, '
+			|| replace(format('%L, %L, %L, %L', its.name, split_part(its.definition, its.place, 1),
+				substr(its.definition, strpos(its.definition, its.place) + length(its.place)), its.always), '%', '%%') || ')');
 	END LOOP;
 END
 $$;

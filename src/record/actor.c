@@ -10,6 +10,7 @@
 #include "activity.h"
 
 #include "catalog/pg_authid.h"
+#include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -303,9 +304,26 @@ build_context(const ContextSource *source)
 	MemoryContextSwitchTo(old);
 }
 
+/*
+ * As SET LOCAL does.  Where Citus sends settings along, it is one, because Citus
+ * sees nothing else.
+ */
 static void
 set_local(const char *setting, char *value)
 {
+	const char *sent = GetConfigOption("citus.propagate_set_commands", true, false);
+	const char *now = GetConfigOption(setting, true, false);
+
+	if (sent != NULL && strcmp(sent, "local") == 0 &&
+		(value[0] != '\0' || given((char *) now) != NULL))
+	{
+		SPI_connect();
+		if (SPI_execute(psprintf("SET LOCAL %s = %s", setting, quote_literal_cstr(value)),
+						false, 0) != SPI_OK_UTILITY)
+			elog(ERROR, "could not set \"%s\"", setting);
+		SPI_finish();
+		return;
+	}
 	(void) set_config_option(setting, value, PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_LOCAL, true, 0, false);
 }

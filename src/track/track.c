@@ -93,7 +93,7 @@ act_untrack(PG_FUNCTION_ARGS)
 	act_tracking_trigger_drop(table);
 	act_spread_end(level);
 	table_close(table, NoLock);
-	act_spread_run(PG_GETARG_OID(0), "SELECT activity.untrack('%s')");
+	act_spread_run(PG_GETARG_OID(0), "SELECT activity.untrack(%1$L)");
 	PG_RETURN_VOID();
 }
 
@@ -111,7 +111,7 @@ track_shards(FunctionCallInfo fcinfo, const char *on_unknown)
 			texts[i] = JsonbToCString(NULL, &value->root, VARSIZE(value));
 		}
 	act_spread_run(PG_GETARG_OID(0),
-				   psprintf("SELECT count(*) FROM activity.track(_activity.settle_shard('%%s'), %s, %s, %s, %s)",
+				   psprintf("SELECT count(*) FROM activity.track(_activity.settle_shard(%%1$L), %s, %s, %s, %s)",
 							act_spread_literal(text_to_cstring(PG_GETARG_TEXT_PP(1))),
 							act_spread_literal(texts[0]), act_spread_literal(texts[1]),
 							act_spread_literal(on_unknown)));

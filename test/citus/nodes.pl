@@ -171,6 +171,49 @@ cmp_ok(sql(0, q{SELECT sum(result::bigint) FROM run_command_on_all_nodes('SELECT
 is(everywhere(q{SELECT count(*) FROM activity.set_aside}), '0 0 0 0', 'nothing was set aside');
 is(everywhere(q{SELECT worker FROM activity.health}), 'publishing publishing publishing publishing', 'a worker publishes on every node');
 
+# set_actor() comes along where Citus sends settings: all that it says, and no longer than its transaction.
+my $context = q{{"request_id": "r''\\\\8", "tab": "\\t"}};
+foreach my $mode ('none', 'local')
+{
+	sql(0, [ "SET citus.propagate_set_commands = '$mode'", 'BEGIN', "UPDATE members SET role = 'x$mode' WHERE user_id = 'u2' AND organization_id = 'org$one'",
+		qq{SELECT activity.set_actor('it''s', 'api_key', 'A \\ "b"', '$context', '{"id": "boss"}')},
+		"UPDATE members SET role = 'y$mode' WHERE user_id = 'u2' AND organization_id IN ('org$one', 'org$two')",
+		"SELECT activity.set_actor('plain')", "UPDATE members SET role = 'z$mode' WHERE user_id = 'u2' AND organization_id IN ('org$one', 'org$two')", 'COMMIT' ]);
+	sql(0, [ "SET citus.propagate_set_commands = '$mode'", "UPDATE members SET role = 'member' WHERE user_id = 'u2' AND organization_id IN ('org$one', 'org$two')" ]);
+	foreach my $organization ($one, $two)
+	{
+		my $who = sub { sql(0, "SELECT concat_ws('|', coalesce(actor_kind, 'nobody'), actor_id, actor_name, on_behalf_of->>'id', context->>'request_id', context->>'tab') FROM activity.feed('org$organization', subject => 'u2', event_types => '{membership.role_changed}', page_size => 4) OFFSET $_[0] LIMIT 1") };
+		is($who->(2), $mode eq 'none' ? 'nobody' : qq{api_key|it's|A \\ "b"|boss|r'\\8|\t}, "who set_actor() says, settings $mode, org$organization");
+		is($who->(1), $mode eq 'none' ? 'nobody' : qq{user|plain|r'\\8|\t}, 'and whom the next one says');
+		is($who->(0), 'nobody', 'until the transaction is over');
+	}
+}
+
+# Tables of any name, with a moved shard and without.
+my %odd = ('apostrophe' => q{"o''brien"}, 'percent' => q{"50%s %L %%"}, 'quote and space' => q{"a ""b"" ON c $do$"}, 'of 63 bytes' => 'n' x 63,
+	'in an odd schema' => q{"od'd ""s"""."t%1$s"});
+sql(0, q{CREATE SCHEMA "od'd ""s"""});
+foreach my $what (sort keys %odd)
+{
+	my $table = $odd{$what} =~ s/''/'/gr;
+	(my $literal = $table) =~ s/'/''/g;
+	my $count = "SELECT count(*) FROM pg_trigger t JOIN pg_class c ON c.oid = tgrelid WHERE tgname ~ '^activity_membership' AND relname !~ '^members'";
+	sql(0, [ "CREATE TABLE $table (organization_id text, user_id text, role text, status text, PRIMARY KEY (organization_id, user_id))",
+		"SELECT create_distributed_table('$literal', 'organization_id', colocate_with => 'none', shard_count => 3)" ]);
+	cmp_ok(sql(0, "SELECT count(*) FROM activity.track('$literal', 'membership')"), '>', 0, "tracked, $what");
+	my $made = sql(0, "SELECT sum(result::int) FROM run_command_on_all_nodes(\$cmd\$$count\$cmd\$)");
+	sql(0, "INSERT INTO $table SELECT 'o' || i, '$what' || i, 'member', 'active' FROM generate_series(1, 12) i");
+	is(sql(0, qq{SELECT sum(result::int) FROM run_command_on_all_nodes(\$cmd\$SELECT count(*) FROM activity.events WHERE subject_id ~ '^$what'\$cmd\$)}), 12, "its rows are recorded, $what");
+	my ($shard, $from) = split /\|/, sql(0, "SELECT shardid, nodename FROM citus_shards WHERE table_name = '$literal'::regclass ORDER BY 1 LIMIT 1");
+	my ($to) = grep { $_ ne $from } map { "$folder/n$_" } 1 .. 3;
+	is(sql(0, [ "SELECT citus_move_shard_placement($shard, '$from', 5432, '$to', 5432, 'block_writes')", 'CALL citus_cleanup_orphaned_resources()' ]), '', 'a shard of it moves');
+	is(sql(0, q{SELECT count(*) > 30 FROM activity.distribute('members')}), 't', "its shards are seen to, $what");
+	is(sql(0, "SELECT sum(result::int) FROM run_command_on_all_nodes(\$cmd\$$count\$cmd\$)"), $made, 'none has a trigger more or less');
+	is(sql(0, "SELECT activity.untrack('$literal')"), '', "untracked, $what");
+	is(sql(0, "SELECT sum(result::int) FROM run_command_on_all_nodes(\$cmd\$$count\$cmd\$)"), 0, 'no shard has a trigger');
+	sql(0, "DROP TABLE $table");
+}
+
 is(sql(0, q{SELECT activity.untrack('members')}), '', 'untracked');
 is(everywhere($triggers), '0 0 0 0', 'no shard has a trigger');
 sql(0, "INSERT INTO members VALUES ('org$two', 'late', 'member', 'active')");

@@ -14,7 +14,7 @@ __attribute__((constructor))
 static void
 allocate_first(void)
 {
-	volatile char *byte = malloc(1);
+	void	   *volatile byte = malloc(1);	/* or the compiler leaves both out */
 
-	free((void *) byte);
+	free(byte);
 }
