@@ -304,18 +304,20 @@ build_context(const ContextSource *source)
 	MemoryContextSwitchTo(old);
 }
 
-/*
- * As SET LOCAL does.  Where Citus sends settings along, it is one, because Citus
- * sees nothing else.
- */
-static void
-set_local(const char *setting, char *value)
+/* Does Citus send settings along?  It sees nothing but statements that set them. */
+static bool
+are_sent(void)
 {
 	const char *sent = GetConfigOption("citus.propagate_set_commands", true, false);
-	const char *now = GetConfigOption(setting, true, false);
 
-	if (sent != NULL && strcmp(sent, "local") == 0 &&
-		(value[0] != '\0' || given((char *) now) != NULL))
+	return sent != NULL && strcmp(sent, "local") == 0;
+}
+
+/* As SET LOCAL does; where settings are sent it is one. */
+static void
+set_local(const char *setting, char *value, bool sent)
+{
+	if (sent && (value[0] != '\0' || given((char *) GetConfigOption(setting, true, false)) != NULL))
 	{
 		SPI_connect();
 		if (SPI_execute(psprintf("SET LOCAL %s = %s", setting, quote_literal_cstr(value)),
@@ -357,7 +359,7 @@ member_text(Jsonb *object, const char *name)
 
 /* A missing argument is for nobody: an impersonation must not outlive its actor. */
 static void
-set_on_behalf_of(Jsonb *object)
+set_on_behalf_of(Jsonb *object, bool sent)
 {
 	char	   *id = "";
 
@@ -371,9 +373,9 @@ set_on_behalf_of(Jsonb *object)
 					 errmsg("on_behalf_of must be a JSON object with an id"),
 					 errhint("For example {\"kind\": \"user\", \"id\": \"user_7\", \"name\": \"Ann\"}.")));
 	}
-	set_local("activity.on_behalf_of_kind", object ? member_text(object, "kind") : "");
-	set_local("activity.on_behalf_of_name", object ? member_text(object, "name") : "");
-	set_local("activity.on_behalf_of_id", id);
+	set_local("activity.on_behalf_of_kind", object ? member_text(object, "kind") : "", sent);
+	set_local("activity.on_behalf_of_name", object ? member_text(object, "name") : "", sent);
+	set_local("activity.on_behalf_of_id", id, sent);
 }
 
 /*
@@ -383,13 +385,15 @@ set_on_behalf_of(Jsonb *object)
 PGDLLEXPORT Datum
 act_set_actor(PG_FUNCTION_ARGS)
 {
-	set_local("activity.actor_id", text_argument(fcinfo, 0));
-	set_local("activity.actor_kind", text_argument(fcinfo, 1));
-	set_local("activity.actor_name", text_argument(fcinfo, 2));
+	bool		sent = are_sent();
+
+	set_local("activity.actor_id", text_argument(fcinfo, 0), sent);
+	set_local("activity.actor_kind", text_argument(fcinfo, 1), sent);
+	set_local("activity.actor_name", text_argument(fcinfo, 2), sent);
 	if (!PG_ARGISNULL(3))
 		set_local("activity.context",
-				  JsonbToCString(NULL, &PG_GETARG_JSONB_P(3)->root, 0));
-	set_on_behalf_of(PG_NARGS() > 4 && !PG_ARGISNULL(4) ? PG_GETARG_JSONB_P(4) :
-					 NULL);
+				  JsonbToCString(NULL, &PG_GETARG_JSONB_P(3)->root, 0), sent);
+	set_on_behalf_of(PG_NARGS() > 4 && !PG_ARGISNULL(4) ? PG_GETARG_JSONB_P(4) : NULL,
+					 sent);
 	PG_RETURN_VOID();
 }

@@ -182,7 +182,7 @@ foreach my $mode ('none', 'local')
 	sql(0, [ "SET citus.propagate_set_commands = '$mode'", "UPDATE members SET role = 'member' WHERE user_id = 'u2' AND organization_id IN ('org$one', 'org$two')" ]);
 	foreach my $organization ($one, $two)
 	{
-		my $who = sub { sql(0, "SELECT concat_ws('|', coalesce(actor_kind, 'nobody'), actor_id, actor_name, on_behalf_of->>'id', context->>'request_id', context->>'tab') FROM activity.feed('org$organization', subject => 'u2', event_types => '{membership.role_changed}', page_size => 4) OFFSET $_[0] LIMIT 1") };
+		my $who = sub { sql(node_of("org$organization"), "SELECT concat_ws('|', coalesce(actor_kind, 'nobody'), actor_id, actor_name, on_behalf_of->>'id', context->>'request_id', context->>'tab') FROM activity.feed('org$organization', subject => 'u2', event_types => '{membership.role_changed}', page_size => 4) OFFSET $_[0] LIMIT 1") };
 		is($who->(2), $mode eq 'none' ? 'nobody' : qq{api_key|it's|A \\ "b"|boss|r'\\8|\t}, "who set_actor() says, settings $mode, org$organization");
 		is($who->(1), $mode eq 'none' ? 'nobody' : qq{user|plain|r'\\8|\t}, 'and whom the next one says');
 		is($who->(0), 'nobody', 'until the transaction is over');
