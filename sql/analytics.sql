@@ -48,8 +48,10 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	begins constant timestamptz := _activity.bucket_of(unit, since, time_zone);
+	plain  constant boolean := unit = 'quarter hour' OR unit = 'hour' AND time_zone = 'UTC';
 	apart  constant interval := CASE unit WHEN 'quarter hour' THEN interval '15 minutes'
-		WHEN 'hour' THEN interval '30 minutes' WHEN 'quarter' THEN interval '3 months'
+		WHEN 'hour' THEN CASE WHEN plain THEN interval '1 hour' ELSE interval '30 minutes' END
+		WHEN 'quarter' THEN interval '3 months'
 		ELSE ('1 ' || unit)::interval END;
 BEGIN
 	IF since >= until THEN
@@ -60,7 +62,9 @@ BEGIN
 			MESSAGE = format('from %s until %s there are too many steps', since, until),
 			HINT = 'Ask for a shorter time or a longer step.';
 	END IF;
-	IF unit IN ('hour', 'quarter hour') THEN
+	IF plain THEN
+		RETURN QUERY SELECT generate_series(begins, until - interval '1 microsecond', apart);
+	ELSIF unit = 'hour' THEN
 		RETURN QUERY SELECT DISTINCT _activity.bucket_of(unit, at, time_zone) AS bucket
 		FROM generate_series(begins, until - interval '1 microsecond', apart) at
 		ORDER BY bucket;
@@ -164,8 +168,8 @@ BEGIN
 		grain := 'types';
 	END IF;
 	starts := ARRAY(SELECT b FROM _activity.buckets(opens, closes, unit, timeline.time_zone) b ORDER BY b);
-	-- A step that is a day or more goes from one beginning to the next.
-	IF unit NOT IN ('hour', 'quarter hour') THEN
+	-- A step goes from one beginning to the next; an hour may also go on where the clock was put back.
+	IF unit NOT IN ('hour', 'quarter hour') OR unit = 'hour' AND timeline.time_zone = 'UTC' THEN
 		quarters := ARRAY(SELECT _activity.quarter_of(b) FROM unnest(starts) b);
 	END IF;
 	RETURN QUERY
