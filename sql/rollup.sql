@@ -179,8 +179,15 @@ $$;
 COMMENT ON FUNCTION _activity.compact_rollups(integer) IS
 	'puts the rows of kind 0 of an organization into the others; how many cells they had';
 
+CREATE FUNCTION _activity.rollup_is_held(key integer) RETURNS boolean
+LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'act_rollup_is_held';
+COMMENT ON FUNCTION _activity.rollup_is_held(integer) IS
+	'may a snapshot still see an organization''s rollups as they were before they were put together last';
+
 -- At most about so many cells a call; those with the most rows first, since they are
--- what readers wait for.
+-- what readers wait for. As long as somebody keeps a snapshot, what a compaction replaces
+-- stays, so then it waits until there is a quarter more: all that stays is a few times
+-- what there is, however long the snapshot.
 CREATE FUNCTION _activity.maintain_rollups(most bigint, rows integer DEFAULT 32) RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -190,11 +197,14 @@ DECLARE
 	done bigint := _activity.repair_rollups();
 BEGIN
 	FOR waiting IN
-		SELECT r.organization FROM _activity.rollup r WHERE r.kind = 0
+		SELECT r.organization, sum(r.cells) AS cells, min(r.first) AS first FROM _activity.rollup r WHERE r.kind = 0
 		GROUP BY r.organization HAVING count(*) >= maintain_rollups.rows OR sum(r.cells) >= 10000
 		ORDER BY count(*) DESC, r.organization
 	LOOP
 		EXIT WHEN done >= most;
+		CONTINUE WHEN maintain_rollups.rows > 1 AND _activity.rollup_is_held(waiting.organization) AND 4 * waiting.cells < (
+			SELECT coalesce(sum(r.cells), 0) FROM _activity.rollup r
+			WHERE r.kind = 1 AND r.organization = waiting.organization AND r.first >= _activity.month_first(waiting.first));
 		done := done + _activity.compact_rollups(waiting.organization);
 		done := done + _activity.summarize_days(waiting.organization, greatest(most - done, 0));
 	END LOOP;
@@ -203,4 +213,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION _activity.maintain_rollups(bigint, integer) IS
-	'compacts the rollups of organizations that have so many rows as published; how many cells it went through';
+	'compacts the rollups of organizations that have so many rows as published (1: whoever keeps a snapshot), and counts days for summary(); how many cells and events it went through';

@@ -5,8 +5,12 @@
 #include "activity.h"
 
 #include "access/htup_details.h"
+#include "access/table.h"
+#include "access/transam.h"
+#include "storage/procarray.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
@@ -23,6 +27,10 @@
 #define UNIX_EPOCH \
 	((POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
 #define UNIX_9999 INT64CONST(253370764800)	/* as far as quarter hours are told */
+
+PG_FUNCTION_INFO_V1(act_rollup_is_held);
+
+extern PGDLLEXPORT Datum act_rollup_is_held(PG_FUNCTION_ARGS);
 
 static int64 quarters_up(TimestampTz time, int width);
 static bool has_set_aside(int32 organization, const char *step);
@@ -111,4 +119,26 @@ act_settled_lacks(int32 organization, void (*tell) (void *state, TupleTableSlot 
 	}
 	act_backlog_close(backlog);
 	return complete;
+}
+
+/*
+ * rollup_is_held(key integer) RETURNS boolean: may somebody still see the organization's
+ * rollups as they were before they were put together last?  Then what was
+ * replaced is still there, and will be whatever VACUUM does.
+ */
+Datum
+act_rollup_is_held(PG_FUNCTION_ARGS)
+{
+	Relation	rel = act_row_open("rollup", AccessShareLock);
+	TransactionId horizon = GetOldestNonRemovableTransactionId(rel);
+	ActRowScan	scan;
+	HeapTuple	row;
+	bool		held = false;
+
+	table_close(rel, NoLock);
+	act_cells_begin(&scan, PG_GETARG_INT32(0), ACT_ROLLUP_DAILY_TYPES, PG_INT32_MAX);
+	while (!held && (row = act_cells_next(&scan, PG_INT32_MIN)) != NULL)
+		held = !TransactionIdPrecedes(HeapTupleHeaderGetXmin(row->t_data), horizon);
+	act_row_end(&scan);
+	PG_RETURN_BOOL(held);
 }
