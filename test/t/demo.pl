@@ -43,6 +43,17 @@ PostgreSQL::Test::Utils::system_log('true') until !runs($pid);
 command_ok([ 'scripts/demo', 'stop' ], 'the demo can be stopped when its server is gone');
 ok(!runs($program{$_}), "the $_ is gone, too") foreach sort keys %program;
 ok(!-e $folder, 'which removes its folder');
+# Nor is a folder that somebody removed, in part or whole, while all of it runs.
+foreach my $what ("$folder/server/data", $folder)
+{
+	ok(IPC::Run::run([ 'scripts/demo', '-i' ], '<', \'', '>', \my $once, '2>', \my $more), 'it starts again');
+	($pid) = slurp_file("$folder/server/data/postmaster.pid") =~ /^(\d+)/;
+	%program = map { $_ => slurp_file("$folder/$_.pid") + 0 } 'gateway', 'receiver';
+	system('rm', '-rf', $what);
+	command_like([ 'scripts/demo', 'stop' ], qr/stopped and gone/, "the demo can be stopped without $what");
+	ok(!runs($_->[1]), "the $_->[0] is gone") foreach [ server => $pid ], map { [ $_ => $program{$_} ] } sort keys %program;
+	ok(!-e $folder, 'and what was left of it');
+}
 ok(IPC::Run::run([ 'scripts/demo', '-i' ], '<', \'', '>', \my $again, '2>', \my $said), 'it starts again');
 ($pid) = slurp_file("$folder/server/data/postmaster.pid") =~ /^(\d+)/;
 command_ok([ 'scripts/demo', 'stop' ], 'the demo can be stopped');
