@@ -71,6 +71,7 @@ act_row_open(const char *table, LOCKMODE lock)
 
 	if (rel == NULL)
 		return NULL;
+	act_relation_check_version();
 	for (int i = 0; i < lengthof(tables); i++)
 		if (strncmp(table, tables[i][0], strlen(tables[i][0])) == 0)
 		{

@@ -186,6 +186,14 @@ act_relation_oid(ActRelation which)
 	return oids[which];
 }
 
+/* Asked again when the event table has changed, as it does in each upgrade. */
+void
+act_relation_check_version(void)
+{
+	if (!creating_extension)
+		(void) act_relation_oid(ACT_REL_EVENT);
+}
+
 Relation
 act_relation_open(ActRelation which, LOCKMODE lock)
 {

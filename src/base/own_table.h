@@ -44,6 +44,9 @@ typedef enum ActRelation
  */
 extern Oid	act_relation_oid(ActRelation which);
 
+/* The latter alone. */
+extern void act_relation_check_version(void);
+
 /*
  * Opens a table, or an index, or tells its OID, which must lie on the given
  * table; throws 55000 unless it is as the extension made it.  A partition is

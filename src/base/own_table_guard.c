@@ -113,6 +113,7 @@ act_planted_check_table(const char *name)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("table \"_activity.%s\" does not exist", name)));
+	act_relation_check_version();
 	act_planted_check_relid(relid);
 }
 
