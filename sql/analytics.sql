@@ -205,7 +205,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION activity.timeline(text, timestamptz, timestamptz, interval, text, text, text[], text, text, text) IS
-	'how many events there were in each step of 15 minutes, an hour, a day, a week, a month, 3 months or a year of a time zone, zero where there were none; by event_type, category, family, actor or resource; of some event types or one actor; as_known: a cursor, without what was published later; errors: 42501 tier, AC008 viewer, 22023 step, zone or by, AC001, AC012 and AC013 cursor, 54000 too many steps';
+	'how many events there were in each step of 15 minutes, an hour, a day, a week, a month, 3 months or a year of a time zone, zero where there were none; by event_type, category, family, actor or resource; of some event types or one actor; as_known: a cursor, without what was published later; errors: 42501 tier, AC008 viewer, 22023 step, zone or by, AC001, AC011 to AC013 cursor, 54000 too many steps';
 
 -- What usage() and its like have in common. Amounts of one measure, one line for
 -- each key and unit.
@@ -272,7 +272,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION activity.usage(text, timestamptz, timestamptz, text, text, text, text) IS
-	'the sums of a measure by resource, actor, event_type, category, family or (null) at all, the largest first, a line for each unit, with the events behind it and how many people; errors: 42501 tier, AC008 viewer, 42704 measure, 22023 by, AC012 and AC013 cursor';
+	'the sums of a measure by resource, actor, event_type, category, family or (null) at all, the largest first, a line for each unit, with the events behind it and how many people; errors: 42501 tier, AC008 viewer, 42704 measure, 22023 by, AC011 to AC013 cursor';
 
 CREATE FUNCTION activity.revenue(organization text,
 	since timestamptz DEFAULT (now() - '30 days'::interval), until timestamptz DEFAULT now(),
@@ -295,7 +295,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION activity.revenue(text, timestamptz, timestamptz, text, text, text) IS
-	'what was taken in by resource (plan, agent or product), agent, actor, event_type, category, family or (null) at all, the largest first, a line for each currency, null for what names none; errors: 42501 tier, AC008 viewer, 22023 by, AC012 and AC013 cursor';
+	'what was taken in by resource (plan, agent or product), agent, actor, event_type, category, family or (null) at all, the largest first, a line for each currency, null for what names none; errors: 42501 tier, AC008 viewer, 22023 by, AC011 to AC013 cursor';
 
 CREATE FUNCTION activity.top_customers(organization text,
 	since timestamptz DEFAULT (now() - '30 days'::interval), until timestamptz DEFAULT now(),
@@ -323,7 +323,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION activity.top_customers(text, timestamptz, timestamptz, integer, text, text) IS
-	'the people who spent most, of each currency at most max_rows, with their first and last purchase; errors: 42501 tier, AC008 viewer, 22023 max_rows, AC012 and AC013 cursor';
+	'the people who spent most, of each currency at most max_rows, with their first and last purchase; errors: 42501 tier, AC008 viewer, 22023 max_rows, AC011 to AC013 cursor';
 
 CREATE FUNCTION activity.credits_by_member(organization text,
 	since timestamptz DEFAULT (now() - '30 days'::interval), until timestamptz DEFAULT now(),
@@ -355,7 +355,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION activity.credits_by_member(text, timestamptz, timestamptz, text, integer, text, text) IS
-	'the credits that each member burned, of one resource (a plan) or of all, most first, at most max_rows; null is nobody: the system; errors: 42501 tier, AC008 viewer, 22023 max_rows, AC012 and AC013 cursor';
+	'the credits that each member burned, of one resource (a plan) or of all, most first, at most max_rows; null is nobody: the system; errors: 42501 tier, AC008 viewer, 22023 max_rows, AC011 to AC013 cursor';
 
 CREATE FUNCTION activity.conversion(organization text,
 	since timestamptz DEFAULT (now() - '30 days'::interval), until timestamptz DEFAULT now(),
@@ -382,7 +382,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION activity.conversion(text, timestamptz, timestamptz, text, text, text, text) IS
-	'how many events there were of two types (or category.*), and the second by the first, to six places, null if there is none of the first; errors: 42501 tier, AC008 viewer, AC001 unknown type, AC012 and AC013 cursor';
+	'how many events there were of two types (or category.*), and the second by the first, to six places, null if there is none of the first; errors: 42501 tier, AC008 viewer, AC001 unknown type, AC011 to AC013 cursor';
 
 CREATE FUNCTION activity.active_members(organization text,
 	since timestamptz DEFAULT (now() - '30 days'::interval), until timestamptz DEFAULT now(),

@@ -47,11 +47,17 @@ BEGIN
 		RAISE EXCEPTION 'cursor "%" is ahead of the stream', as_known
 			USING ERRCODE = 'AC012', HINT = 'activity.stream_head() tells the newest cursor.';
 	END IF;
+	BEGIN
+		PERFORM _activity.check_cursor(o.key, as_known) FROM (SELECT min(o.key) AS key FROM _activity.organization o
+			WHERE o.id = known_position.organization) o WHERE o.key IS NOT NULL;
+	EXCEPTION WHEN SQLSTATE 'AC010' THEN
+		NULL; -- what retention has taken since was known then
+	END;
 	RETURN at."position";
 END
 $$;
 COMMENT ON FUNCTION _activity.known_position(text, text) IS
-	'the position up to which something was known; null: all there is; errors: AC012 future, AC013 no cursor';
+	'the position up to which something was known; null: all there is; errors: AC011 lost history, AC012 future, AC013 no cursor';
 
 CREATE FUNCTION _activity.later_than(key integer, known bigint) RETURNS uuid[]
 LANGUAGE sql STABLE PARALLEL UNSAFE

@@ -121,7 +121,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION activity.mrr(text, timestamptz, text, text) IS
-	'monthly recurring revenue at a time, a line for each currency: active and past_due subscriptions and their items, each price times quantity by the month; errors: 42501 tier, AC008 viewer, AC012 and AC013 cursor';
+	'monthly recurring revenue at a time, a line for each currency: active and past_due subscriptions and their items, each price times quantity by the month; errors: 42501 tier, AC008 viewer, AC011 to AC013 cursor';
 
 -- What sums need of events that are redacted.
 

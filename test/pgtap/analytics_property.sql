@@ -144,7 +144,8 @@ BEGIN
 	ELSE
 		-- As it was known at some position; not of what is gone.
 		IF EXISTS (SELECT FROM truth WHERE gone) THEN RETURN; END IF;
-		PERFORM compare(n, 'as known', format('SELECT key, amount, unit, events, actors, first_at, last_at FROM activity.usage(%L, %L, %L, by => %L, as_known => ''1.%s'')', mine, since, until, dim, p),
+		PERFORM compare(n, 'as known', format('SELECT key, amount, unit, events, actors, first_at, last_at FROM activity.usage(%L, %L, %L, by => %L, as_known => ''%s.%s'')', mine, since, until, dim,
+				(SELECT split_part(h.cursor, '.', 1) FROM activity.stream_head(mine) h), p),
 			format('SELECT %s, coalesce(sum(t.amount), 0), t.unit, count(*), count(DISTINCT t.actor), min(t.at), max(t.at) FROM %s AND t.type ~ ''^credit'' AND t."position" <= %s GROUP BY 1, 3', word, its, p))
 		FROM (SELECT floor(random() * coalesce(max(t."position"), 0)) AS p FROM truth t WHERE t.org = mine) known;
 	END CASE;
