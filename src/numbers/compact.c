@@ -63,6 +63,7 @@ static void read_added(Cells *added, ArrayType *tids);
 static int64 merge_month(Merge *merge, const Cells *added);
 static int64 merge_kind(Merge *merge, const Cells *added);
 static void take_summaries(const Merge *merge, const Cells *added);
+static void delete_rows(ItemPointer tids, int count);
 static bool has_quarter(const Cells *cells, int32 since, int32 until);
 static void take_rows(Merge *merge);
 static bool is_in_the_way(const Merge *merge, HeapTuple row, TupleDesc desc);
@@ -178,7 +179,6 @@ take_summaries(const Merge *merge, const Cells *added)
 	HeapTuple	row;
 	ItemPointerData tids[31];
 	int			count = 0;
-	Relation	rel;
 
 	PushActiveSnapshot(GetLatestSnapshot());
 	act_cells_begin(&scan, merge->organization, ACT_ROLLUP_SUMMARIES, merge->until);
@@ -191,10 +191,7 @@ take_summaries(const Merge *merge, const Cells *added)
 	}
 	act_row_end(&scan);
 	PopActiveSnapshot();
-	rel = act_row_open("rollup", RowExclusiveLock);
-	for (int i = 0; i < count; i++)
-		act_row_delete(rel, &tids[i]);
-	table_close(rel, NoLock);
+	delete_rows(tids, count);
 }
 
 /* Is one of these cells, which are in order, from since until before until? */
@@ -298,7 +295,6 @@ take_rows(Merge *merge)
 	HeapTuple	row;
 	ItemPointer tids = NULL;
 	int			count = 0;
-	Relation	rel;
 
 	ScanKeyInit(&keys[0], ACT_ROLLUP_KIND, BTEqualStrategyNumber, F_INT4EQ,
 				Int32GetDatum(merge->kind));
@@ -329,7 +325,14 @@ take_rows(Merge *merge)
 	}
 	act_row_end(&scan);
 	PopActiveSnapshot();
-	rel = act_row_open("rollup", RowExclusiveLock);
+	delete_rows(tids, count);
+}
+
+static void
+delete_rows(ItemPointer tids, int count)
+{
+	Relation	rel = act_row_open("rollup", RowExclusiveLock);
+
 	for (int i = 0; i < count; i++)
 		act_row_delete(rel, &tids[i]);
 	table_close(rel, NoLock);
