@@ -219,7 +219,9 @@ AS $$
 DECLARE
 	numbers constant integer[] := ARRAY(SELECT m.number FROM _activity.measure m WHERE m.name = amounts.measure);
 BEGIN
-	IF numbers = '{}' THEN
+	IF amounts.measure IS NULL THEN
+		RAISE null_value_not_allowed USING MESSAGE = 'measure must not be null';
+	ELSIF numbers = '{}' THEN
 		RAISE undefined_object USING
 			MESSAGE = format('there is no measure "%s"', amounts.measure),
 			HINT = 'The view activity.measures lists them; activity.define_measure() adds one.';

@@ -2,7 +2,7 @@
 -- to the log; and only for whom the tier and membership let.
 \set ON_ERROR_STOP 1
 SET client_min_messages = warning;
-SELECT plan(75);
+SELECT plan(76);
 SELECT activity.set_tier('o', 'enterprise') \g /dev/null
 CREATE FUNCTION put(who text, type text, at timestamptz, fields jsonb, more jsonb DEFAULT NULL) RETURNS uuid LANGUAGE sql VOLATILE AS $$
 	SELECT activity.set_actor(who, 'user', initcap(who));
@@ -117,6 +117,7 @@ SELECT is((SELECT amount FROM activity.usage('o', NULL, NULL, as_known => :'know
 SELECT is((SELECT sum(events) FROM activity.timeline('o', NULL, NULL, as_known => :'known')), 13::numeric, 'in every function');
 SELECT throws_ok($$SELECT * FROM activity.usage('o', as_known => '1.99')$$, 'AC012', NULL, 'not of the future');
 SELECT throws_ok($$SELECT * FROM activity.usage('o', as_known => '7.3')$$, 'AC011', NULL, 'nor of a history that is not this one');
+SELECT throws_ok($$SELECT * FROM activity.usage('o', measure => NULL)$$, '22004', NULL, 'nor of no measure');
 SELECT throws_ok($$SELECT * FROM activity.usage('o', as_known => 'x')$$, 'AC013', NULL, 'nor of no cursor');
 
 -- Measures of one's own
