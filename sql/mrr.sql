@@ -14,13 +14,13 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT (fields->>name)::numeric
 	FROM unnest(names) WITH ORDINALITY n (name, place)
-	WHERE jsonb_typeof(fields->name) = 'number'
-	   OR jsonb_typeof(fields->name) = 'string' AND length(fields->>name) <= 1000
-		AND fields->>name ~ '^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)$'
+	WHERE CASE jsonb_typeof(fields->name)
+		WHEN 'number' THEN abs((fields->>name)::numeric) < '1e1000'::numeric -- as measure.c has it
+		WHEN 'string' THEN length(fields->>name) <= 1000 AND fields->>name ~ '^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)$' END
 	ORDER BY place LIMIT 1
 $$;
 COMMENT ON FUNCTION _activity.number_in(jsonb, text[]) IS
-	'the first of these fields that is a number';
+	'the first of these fields that is a number of at most 1000 digits before its point';
 
 -- What one event tells of a subscription or an item.
 CREATE FUNCTION _activity.subscription_terms(event _activity.event)

@@ -38,7 +38,10 @@ extern PGDLLEXPORT Datum act_measure_amounts(PG_FUNCTION_ARGS);
 /* Bytes of a resource or a unit; what is longer is cut. */
 #define WORD_MAX 255
 
-/* Characters of a text that may be a number. */
+/*
+ * Characters of a text that may be a number, and digits that a number may have before
+ * its point: so many events as there may be never overflow a sum.
+ */
 #define NUMBER_MAX 1000
 
 typedef struct Measure
@@ -85,6 +88,7 @@ static bool look_up(Field *field, Jsonb *subject, Jsonb *metadata);
 static text *word_of(const JsonbValue *value);
 static text *name_of(const Field *field, Jsonb *subject, Jsonb *metadata);
 static Numeric number_of(const JsonbValue *value);
+static bool is_too_large(Numeric number);
 static bool is_number(const char *string, int len);
 
 bool
@@ -320,7 +324,8 @@ number_of(const JsonbValue *value)
 	char	   *string;
 
 	if (value->type == jbvNumeric)
-		return DatumGetNumericCopy(NumericGetDatum(value->val.numeric));
+		return is_too_large(value->val.numeric) ? NULL :
+			DatumGetNumericCopy(NumericGetDatum(value->val.numeric));
 	if (value->type != jbvString ||
 		!is_number(value->val.string.val, value->val.string.len))
 		return NULL;
@@ -328,6 +333,25 @@ number_of(const JsonbValue *value)
 	return DatumGetNumeric(DirectFunctionCall3(numeric_in, CStringGetDatum(string),
 											   ObjectIdGetDatum(InvalidOid),
 											   Int32GetDatum(-1)));
+}
+
+static bool
+is_too_large(Numeric number)
+{
+	static Numeric limit = NULL;
+	Datum		size = DirectFunctionCall1(numeric_abs, NumericGetDatum(number));
+
+	if (limit == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+
+		limit = DatumGetNumeric(DirectFunctionCall3(numeric_in,
+													CStringGetDatum("1e" CppAsString2(NUMBER_MAX)),
+													ObjectIdGetDatum(InvalidOid),
+													Int32GetDatum(-1)));
+		MemoryContextSwitchTo(old);
+	}
+	return DatumGetBool(DirectFunctionCall2(numeric_ge, size, NumericGetDatum(limit)));
 }
 
 /* Digits, a point among them perhaps, a sign before them perhaps. */
