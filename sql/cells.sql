@@ -295,7 +295,7 @@ $$;
 COMMENT ON FUNCTION _activity.note_repair(integer, uuid[]) IS
 	'notes which of these events, about to be redacted, are not in the rollups';
 
-CREATE FUNCTION _activity.repair_rollups() RETURNS bigint
+CREATE FUNCTION _activity.repair_rollups(key integer) RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -304,8 +304,8 @@ DECLARE
 	missing uuid[];
 	done bigint := 0;
 BEGIN
-	FOR repair IN SELECT r.ctid, r.organization, r.ids FROM _activity.rollup_repair r LOOP
-		missing := _activity.unfolded(repair.organization);
+	FOR repair IN SELECT r.ctid, r.organization, r.ids FROM _activity.rollup_repair r WHERE r.organization = key LOOP
+		missing := _activity.unfolded(key);
 		PERFORM _activity.rebuild_rollups(repair.organization, ARRAY(
 			SELECT DISTINCT _activity.quarter_of(activity.event_time(i)) FROM unnest(repair.ids) i));
 		done := done + cardinality(repair.ids);
@@ -316,5 +316,5 @@ BEGIN
 	RETURN done;
 END
 $$;
-COMMENT ON FUNCTION _activity.repair_rollups() IS
-	'makes the quarter hours again of events that were redacted before they were folded; of how many';
+COMMENT ON FUNCTION _activity.repair_rollups(integer) IS
+	'makes the quarter hours again of an organization''s events that were redacted before they were folded; of how many';

@@ -179,6 +179,46 @@ $$;
 COMMENT ON FUNCTION _activity.compact_rollups(integer) IS
 	'puts the rows of kind 0 of an organization into the others; how many cells they had';
 
+-- What fails for one organization is set aside, and tried again after 5 s, 10 s, 20 s,
+-- at most an hour; the others go on.
+CREATE FUNCTION _activity.keep_rollups(key integer, work text, call text) RETURNS bigint
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	aside  record;
+	done   bigint;
+	reason text;
+	state  text;
+BEGIN
+	SELECT a.attempts, a.next_attempt INTO aside FROM _activity.set_aside a
+	WHERE a.step = 'compact' AND a.organization = key AND a.item = work;
+	IF aside.next_attempt > clock_timestamp() THEN
+		RETURN 0;
+	END IF;
+	BEGIN
+		EXECUTE call INTO done USING key;
+	EXCEPTION WHEN OTHERS THEN
+		GET STACKED DIAGNOSTICS reason = MESSAGE_TEXT, state = RETURNED_SQLSTATE;
+	END;
+	IF reason IS NOT NULL THEN
+		INSERT INTO _activity.set_aside AS a (step, organization, item, position, reason, sqlstate, since, attempts, next_attempt)
+		VALUES ('compact', key, work, 0, reason, state, clock_timestamp(), 1, clock_timestamp() + interval '5 seconds')
+		ON CONFLICT ON CONSTRAINT set_aside_pkey DO UPDATE
+		SET reason = excluded.reason, sqlstate = excluded.sqlstate, attempts = a.attempts + 1,
+			next_attempt = clock_timestamp() + least(interval '1 hour', interval '5 seconds' * 2 ^ least(a.attempts, 10));
+		IF aside.attempts IS NULL THEN
+			RAISE LOG 'the rollups (%) of organization % are set aside: %', work, key, reason;
+		END IF;
+	ELSIF aside.attempts IS NOT NULL THEN
+		DELETE FROM _activity.set_aside a WHERE a.step = 'compact' AND a.organization = key AND a.item = work;
+	END IF;
+	RETURN coalesce(done, 0);
+END
+$$;
+COMMENT ON FUNCTION _activity.keep_rollups(integer, text, text) IS
+	'does something to the rollups of an organization ($1 of the call), or sets it aside: rollups, days, repair or refold';
+
 CREATE FUNCTION _activity.rollup_is_held(key integer) RETURNS boolean
 LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'act_rollup_is_held';
 COMMENT ON FUNCTION _activity.rollup_is_held(integer) IS
@@ -194,8 +234,17 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	waiting record;
-	done bigint := _activity.repair_rollups();
+	done bigint := 0;
 BEGIN
+	-- What is set aside may not be waiting any more.
+	FOR waiting IN SELECT a.organization, a.item FROM _activity.set_aside a WHERE a.step = 'compact' AND a.next_attempt <= clock_timestamp() LOOP
+		done := done + _activity.keep_rollups(waiting.organization, waiting.item, CASE waiting.item
+			WHEN 'rollups' THEN 'SELECT _activity.compact_rollups($1)' WHEN 'days' THEN 'SELECT _activity.summarize_days($1, 100000)'
+			WHEN 'repair' THEN 'SELECT _activity.repair_rollups($1)' ELSE 'SELECT _activity.refold_some(NULL, 100, $1)' END);
+	END LOOP;
+	FOR waiting IN SELECT DISTINCT r.organization FROM _activity.rollup_repair r LOOP
+		done := done + _activity.keep_rollups(waiting.organization, 'repair', 'SELECT _activity.repair_rollups($1)');
+	END LOOP;
 	FOR waiting IN
 		SELECT r.organization, sum(r.cells) AS cells, min(r.first) AS first FROM _activity.rollup r WHERE r.kind = 0
 		GROUP BY r.organization HAVING count(*) >= maintain_rollups.rows OR sum(r.cells) >= 10000
@@ -205,10 +254,13 @@ BEGIN
 		CONTINUE WHEN maintain_rollups.rows > 1 AND _activity.rollup_is_held(waiting.organization) AND 4 * waiting.cells < (
 			SELECT coalesce(sum(r.cells), 0) FROM _activity.rollup r
 			WHERE r.kind = 1 AND r.organization = waiting.organization AND r.first >= _activity.month_first(waiting.first));
-		done := done + _activity.compact_rollups(waiting.organization);
-		done := done + _activity.summarize_days(waiting.organization, greatest(most - done, 0));
+		done := done + _activity.keep_rollups(waiting.organization, 'rollups', 'SELECT _activity.compact_rollups($1)');
+		done := done + _activity.keep_rollups(waiting.organization, 'days',
+			format('SELECT _activity.summarize_days($1, %s)', greatest(most - done, 0)));
 	END LOOP;
-	PERFORM _activity.refold_some(NULL, 100);
+	FOR waiting IN SELECT DISTINCT t.organization FROM _activity.refold_todo t LIMIT 100 LOOP
+		PERFORM _activity.keep_rollups(waiting.organization, 'refold', 'SELECT _activity.refold_some(NULL, 100, $1)');
+	END LOOP;
 	RETURN done;
 END
 $$;

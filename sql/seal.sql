@@ -114,7 +114,7 @@ CREATE TABLE _activity.refold_todo (
 );
 SELECT pg_catalog.pg_extension_config_dump('_activity.refold_todo', '');
 
-CREATE FUNCTION _activity.refold_some(measure text, months integer) RETURNS bigint
+CREATE FUNCTION _activity.refold_some(measure text, months integer, organization integer DEFAULT NULL) RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -124,7 +124,8 @@ DECLARE
 BEGIN
 	FOR todo IN
 		SELECT t.ctid, t.* FROM _activity.refold_todo t
-		WHERE refold_some.measure IS NULL OR t.measure = refold_some.measure
+		WHERE (refold_some.measure IS NULL OR t.measure = refold_some.measure)
+		  AND (refold_some.organization IS NULL OR t.organization = refold_some.organization)
 		ORDER BY t.measure, t.organization, t.month LIMIT refold_some.months
 	LOOP
 		codes := ARRAY(SELECT DISTINCT unnest(_activity.type_codes(ARRAY[m.event_type]))
@@ -140,8 +141,8 @@ BEGIN
 		WHERE refold_some.measure IS NULL OR t.measure = refold_some.measure);
 END
 $$;
-COMMENT ON FUNCTION _activity.refold_some(text, integer) IS
-	'measures some months of some organizations anew; how many are left';
+COMMENT ON FUNCTION _activity.refold_some(text, integer, integer) IS
+	'measures some months of some organizations, or of one, anew; how many are left';
 
 CREATE FUNCTION activity.refold(measure text, max_months integer DEFAULT 100) RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER

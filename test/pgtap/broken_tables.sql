@@ -1,7 +1,7 @@
 -- What somebody broke while the guards were off shows in health, does not spread,
 -- and heals.
 \set ON_ERROR_STOP 1
-SELECT plan(32);
+SELECT plan(38);
 SELECT activity.set_tier('org', 'enterprise');
 SELECT activity.record('org', 'credit.charge', '{"amount": 1}');
 SELECT activity.publish();
@@ -19,6 +19,24 @@ SELECT results_eq($$SELECT step, attempts FROM activity.set_aside$$, $$VALUES ('
 UPDATE _activity.webhook_delivery SET created_at = now() WHERE endpoint = :broken;
 UPDATE _activity.set_aside SET next_attempt = now();
 SELECT results_eq($$SELECT url FROM activity.claim_deliveries(10, '1 minute')$$, $$VALUES ('https://hooks.example.com/org')$$, 'until it is cured');
+-- Rollups that can't be read, of one organization, keep nobody else's from being put together.
+SELECT count(activity.record(o, 'auth.signin')) FROM unnest('{fine,org}'::text[]) o, generate_series(1, 3) \g /dev/null
+SELECT activity.publish() \g /dev/null
+UPDATE _activity.rollup r SET cells = r.cells + 1 FROM _activity.organization o WHERE o.key = r.organization AND o.id = 'org' AND r.kind = 0;
+INSERT INTO _activity.rollup_repair SELECT o.key, ARRAY[activity.event_id()] FROM _activity.organization o WHERE o.id IN ('fine', 'org');
+INSERT INTO _activity.refold_todo SELECT 'revenue', o.key, _activity.month_first(_activity.quarter_of(now())) FROM _activity.organization o WHERE o.id IN ('fine', 'org');
+SELECT lives_ok('SELECT _activity.maintain_rollups(100000, 1)', 'upkeep meets rollups that it can''t read');
+SELECT results_eq($$SELECT organization, item, sqlstate, attempts FROM activity.set_aside WHERE step = 'compact' ORDER BY item$$,
+	$$VALUES ('org', 'refold', 'XX001', 1), ('org', 'repair', 'XX001', 1), ('org', 'rollups', 'XX001', 1)$$, 'which are set aside');
+SELECT is((SELECT string_agg(DISTINCT o.id, ' ') FROM _activity.organization o WHERE o.key IN (SELECT r.organization FROM _activity.rollup r WHERE r.kind = 0
+	UNION ALL SELECT r.organization FROM _activity.rollup_repair r UNION ALL SELECT t.organization FROM _activity.refold_todo t)), 'org', 'and nobody else''s');
+SELECT _activity.maintain_rollups(100000, 1) \g /dev/null
+SELECT is((SELECT sum(attempts) FROM activity.set_aside WHERE step = 'compact'), 3::bigint, 'they are not tried again at once');
+UPDATE _activity.rollup r SET cells = cardinality(r.quarters);
+UPDATE _activity.set_aside SET next_attempt = now() WHERE step = 'compact';
+SELECT _activity.maintain_rollups(100000, 1) \g /dev/null
+SELECT is_empty($$SELECT * FROM activity.set_aside WHERE step = 'compact'$$, 'but later, and once they can be read it is done');
+SELECT is((SELECT count(*) FROM _activity.rollup WHERE kind = 0) + (SELECT count(*) FROM _activity.rollup_repair) + (SELECT count(*) FROM _activity.refold_todo), 0::bigint, 'all of it');
 -- Every trigger that is off, or on in another way, is told.
 CREATE FUNCTION untold(action text) RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE
