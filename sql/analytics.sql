@@ -53,8 +53,11 @@ DECLARE
 		WHEN 'hour' THEN CASE WHEN plain THEN interval '1 hour' ELSE interval '30 minutes' END
 		WHEN 'quarter' THEN interval '3 months'
 		ELSE ('1 ' || unit)::interval END;
+	odd    timestamptz;
 BEGIN
-	IF since >= until THEN
+	IF time_zone IS NULL THEN
+		RAISE null_value_not_allowed USING MESSAGE = 'time_zone must not be null';
+	ELSIF since >= until THEN
 		RETURN;
 	END IF;
 	IF extract(epoch FROM until - since) / extract(epoch FROM apart) > 200000 THEN
@@ -64,7 +67,19 @@ BEGIN
 	END IF;
 	IF plain THEN
 		RETURN QUERY SELECT generate_series(begins, until - interval '1 microsecond', apart);
-	ELSIF unit = 'hour' THEN
+		RETURN;
+	END IF;
+	-- Counted is by quarter hours; nothing is older than 1970.
+	SELECT min(at) INTO odd
+	FROM generate_series(begins, until - interval '1 microsecond', greatest(apart, interval '1 day')) at
+	CROSS JOIN LATERAL (SELECT date_trunc('hour', at, time_zone) AS starts) its
+	WHERE at >= '1970-01-02 00:00+00' AND extract(epoch FROM its.starts) % 900 <> 0;
+	IF odd IS NOT NULL THEN
+		RAISE invalid_parameter_value USING
+			MESSAGE = format('hours of the time zone "%s" begin on no quarter hour in %s', time_zone, extract(year FROM odd)),
+			HINT = 'Numbers are kept by quarter hours: give a zone that is whole quarter hours off.';
+	END IF;
+	IF unit = 'hour' THEN
 		RETURN QUERY SELECT DISTINCT _activity.bucket_of(unit, at, time_zone) AS bucket
 		FROM generate_series(begins, until - interval '1 microsecond', apart) at
 		ORDER BY bucket;
@@ -205,7 +220,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION activity.timeline(text, timestamptz, timestamptz, interval, text, text, text[], text, text, text) IS
-	'how many events there were in each step of 15 minutes, an hour, a day, a week, a month, 3 months or a year of a time zone, zero where there were none; by event_type, category, family, actor or resource; of some event types or one actor; as_known: a cursor, without what was published later; errors: 42501 tier, AC008 viewer, 22023 step, zone or by, AC001, AC011 to AC013 cursor, 54000 too many steps';
+	'how many events there were in each step of 15 minutes, an hour, a day, a week, a month, 3 months or a year of a time zone, zero where there were none; by event_type, category, family, actor or resource; of some event types or one actor; as_known: a cursor, without what was published later; errors: 42501 tier, AC008 viewer, 22023 step, zone or by, 22004 no zone, AC001, AC011 to AC013 cursor, 54000 too many steps';
 
 -- What usage() and its like have in common. Amounts of one measure, one line for
 -- each key and unit.
@@ -499,7 +514,7 @@ DECLARE
 	owner constant integer := coalesce((SELECT min(o.key) FROM _activity.organization o WHERE o.id = rollup_verify.organization), 0);
 	opens constant timestamptz := greatest(coalesce(rollup_verify.since, '-infinity'), _activity.gone_before(owner), '1970-01-01 00:00+00');
 	closes constant timestamptz := least(coalesce(rollup_verify.until, 'infinity'), '9999-01-01 00:00+00');
-	from_quarter constant integer := ceil(extract(epoch FROM opens) / 900);
+	from_quarter constant integer := _activity.quarter_of(least(opens, '9999-01-01 00:00+00') + interval '899.999999 seconds');
 	to_quarter constant integer := _activity.quarter_of(closes);
 	missing constant uuid[] := _activity.unfolded(owner);
 BEGIN

@@ -92,9 +92,9 @@ COMMENT ON FUNCTION _activity.measure_event(integer, timestamptz, jsonb, jsonb) 
 
 CREATE FUNCTION _activity.quarter_of(at timestamptz) RETURNS integer
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN pg_catalog.floor(extract(epoch FROM at) / 900)::integer;
+RETURN greatest(least(pg_catalog.floor(extract(epoch FROM at) / 900), 2000000000), -200000000)::integer;
 COMMENT ON FUNCTION _activity.quarter_of(timestamptz) IS
-	'the quarter hour of a time, since 1970';
+	'the quarter hour of a time, since 1970; no event is ever near the last one';
 
 CREATE FUNCTION _activity.quarter_start(quarter integer) RETURNS timestamptz
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
