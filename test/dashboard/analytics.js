@@ -45,7 +45,9 @@ module.exports = async ({ ok, is, gateway, visit, sql, settle, view, until, rows
   // A number leads to its events.
   await page.goto(`${gateway.url}/#/analytics`);
   await settle(page);
-  const [, , times] = (await cells('Credits by member')).find(([who]) => who === 'Grace Hopper');
+  // In Chatham the day is another one, so what stood there is not what is asked for now.
+  const times = sql(`SELECT events FROM activity.credits_by_member('acme', ${bounds}) WHERE key = 'grace'`);
+  await until('the days of here again', async () => digits((await cells('Credits by member')).find(([who]) => who === 'Grace Hopper')[2]) === times);
   await page.getByRole('group', { name: 'Credits by member' }).getByRole('row', { name: /Grace Hopper/ }).getByRole('link').nth(1).click();
   await page.getByRole('heading', { level: 1, name: 'Events' }).waitFor();
   await settle(page);
