@@ -159,9 +159,9 @@ BEGIN
 		RAISE invalid_parameter_value USING MESSAGE = 'max_months must be 0 or more';
 	END IF;
 	PERFORM _activity.lock_upkeep();
-	IF NOT EXISTS (SELECT FROM _activity.refold_todo t WHERE t.measure = refold.measure)
-		AND EXISTS (SELECT FROM _activity.measure m WHERE m.name = refold.measure AND isfinite(m.valid_from))
-	THEN
+	-- It was revised since the last one began, which may not be done yet: all of it anew.
+	IF EXISTS (SELECT FROM _activity.measure m WHERE m.name = refold.measure AND isfinite(m.valid_from)) THEN
+		DELETE FROM _activity.refold_todo t WHERE t.measure = refold.measure;
 		-- What is published from now on sees it; what was before is on the list.
 		PERFORM _activity.lock_publishing();
 		UPDATE _activity.measure m
