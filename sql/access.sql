@@ -175,7 +175,8 @@ BEGIN
 				  HINT = 'The rights are read, record, comply, serve and administer.';
 	END IF;
 
-	EXECUTE format('GRANT USAGE ON SCHEMA activity TO %s', allow.role);
+	PERFORM _activity.grant_once(allow.role, 'USAGE', 'SCHEMA', 'activity', n.nspacl)
+	FROM pg_namespace n WHERE n.nspname = 'activity';
 	FOR item IN
 		SELECT p.kind, p.object FROM _activity.privilege() p
 		WHERE p.what = ANY (granted)
@@ -184,19 +185,18 @@ BEGIN
 		WHEN 'function' THEN
 			PERFORM _activity.grant_functions(allow.role, item.object);
 		WHEN 'type' THEN
-			EXECUTE format('GRANT USAGE ON TYPE activity.%I TO %s',
-						   item.object, allow.role);
-		WHEN 'relation' THEN
-			EXECUTE format('GRANT SELECT ON activity.%I TO %s',
-						   item.object, allow.role);
+			PERFORM _activity.grant_once(allow.role, 'USAGE', 'TYPE', y.oid::regtype::text, y.typacl)
+			FROM pg_type y WHERE y.oid = format('activity.%I', item.object)::regtype;
+		WHEN 'relation', 'update' THEN
+			PERFORM _activity.grant_once(allow.role,
+				CASE item.kind WHEN 'update' THEN 'UPDATE' ELSE 'SELECT' END,
+				'TABLE', c.oid::regclass::text, c.relacl)
+			FROM pg_class c WHERE c.oid = format('activity.%I', item.object)::regclass;
 		WHEN 'helper' THEN -- what a view calls, its reader calls
-			EXECUTE format('GRANT EXECUTE ON FUNCTION _activity.%I TO %s',
-						   item.object, allow.role);
+			PERFORM _activity.grant_once(allow.role, 'EXECUTE', 'FUNCTION', p.oid::regprocedure::text, p.proacl)
+			FROM pg_proc p WHERE p.oid = format('_activity.%I', item.object)::regproc;
 		WHEN 'operators of' THEN
 			PERFORM _activity.grant_operators(allow.role, item.object);
-		WHEN 'update' THEN
-			EXECUTE format('GRANT UPDATE ON activity.%I TO %s',
-						   item.object, allow.role);
 		END CASE;
 	END LOOP;
 	PERFORM _activity.ensure_partitions();
@@ -205,23 +205,33 @@ $$;
 COMMENT ON FUNCTION activity.allow(regrole, text) IS
 	'gives a role a right: read (feed, stream and counts), record, comply (redactions and holds alone), serve (what the gateway needs and nothing else), or administer (all, and everything else); errors: 22023 for another word';
 
+-- What a dump restores, its restorer has granted; the owner's grant would stand
+-- beside that, and outlive its being revoked.
+CREATE FUNCTION _activity.grant_once(role regrole, privilege text, kind text, name text, acl aclitem[])
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF NOT EXISTS (SELECT FROM aclexplode(grant_once.acl) a
+			WHERE a.grantee = grant_once.role AND a.privilege_type = grant_once.privilege) THEN
+		EXECUTE format('GRANT %s ON %s %s TO %s', grant_once.privilege, grant_once.kind,
+					   grant_once.name, grant_once.role);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION _activity.grant_once(regrole, text, text, text, aclitem[]) IS
+	'grants a role a privilege on an object, unless anybody has granted it to the role';
+
 CREATE FUNCTION _activity.grant_functions(role regrole, name text) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE STRICT
 SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-	f regprocedure;
 BEGIN
-	FOR f IN
-		SELECT p.oid::regprocedure FROM pg_proc p
-		WHERE p.pronamespace = 'activity'::regnamespace
-		  AND p.proname = grant_functions.name
-	LOOP
-		EXECUTE format('GRANT EXECUTE ON %s %s TO %s',
-					   CASE (SELECT p.prokind FROM pg_proc p WHERE p.oid = f)
-						   WHEN 'p' THEN 'PROCEDURE' ELSE 'FUNCTION' END,
-					   f, grant_functions.role);
-	END LOOP;
+	PERFORM _activity.grant_once(grant_functions.role, 'EXECUTE', 'ROUTINE', p.oid::regprocedure::text, p.proacl)
+	FROM pg_proc p
+	WHERE p.pronamespace = 'activity'::regnamespace
+	  AND p.proname = grant_functions.name;
 END
 $$;
 COMMENT ON FUNCTION _activity.grant_functions(regrole, text) IS
@@ -236,23 +246,18 @@ DECLARE
 	typ oid := (SELECT y.oid FROM pg_type y
 				WHERE y.typnamespace = 'activity'::regnamespace
 				  AND y.typname = grant_operators.type_name);
-	f   regprocedure;
 BEGIN
-	FOR f IN
-		SELECT p.oid::regprocedure FROM pg_proc p
-		WHERE p.pronamespace = '_activity'::regnamespace AND p.oid IN (
-			SELECT o.oprcode FROM pg_operator o
-			WHERE typ IN (o.oprleft, o.oprright)
-			UNION
-			SELECT c.castfunc FROM pg_cast c
-			WHERE typ IN (c.castsource, c.casttarget)
-			UNION
-			SELECT a.amproc FROM pg_amproc a
-			WHERE typ IN (a.amproclefttype, a.amprocrighttype))
-	LOOP
-		EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s',
-					   f, grant_operators.role);
-	END LOOP;
+	PERFORM _activity.grant_once(grant_operators.role, 'EXECUTE', 'FUNCTION', p.oid::regprocedure::text, p.proacl)
+	FROM pg_proc p
+	WHERE p.pronamespace = '_activity'::regnamespace AND p.oid IN (
+		SELECT o.oprcode FROM pg_operator o
+		WHERE typ IN (o.oprleft, o.oprright)
+		UNION
+		SELECT c.castfunc FROM pg_cast c
+		WHERE typ IN (c.castsource, c.casttarget)
+		UNION
+		SELECT a.amproc FROM pg_amproc a
+		WHERE typ IN (a.amproclefttype, a.amprocrighttype));
 END
 $$;
 COMMENT ON FUNCTION _activity.grant_operators(regrole, text) IS

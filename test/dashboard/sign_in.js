@@ -65,6 +65,7 @@ module.exports = async ({ ok, is, gateway, visit, link, sql, until, patience }) 
 
   // The membership ends while somebody looks.
   const bob = await visit.as('acme', 'bob');
+  await bob.locator('.live.live').waitFor();
   sql("DELETE FROM memberships WHERE user_id = 'bob'");
   await bob.locator('.live.ended').waitFor();
   ok(true, 'the live view ends with the membership');
