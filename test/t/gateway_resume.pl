@@ -159,6 +159,8 @@ $node->restart;
 $writing = writers(3);
 run_readers(2, 0.01);
 $writing->finish;
+my $cuts = sub { my $n = 0; $n += $_->{cuts} foreach @readers; return $n };
+for (1 .. 60) { $cuts->() > 100 ? last : run_readers(1, 0.01) }
 # The background worker has published everything when there is no backlog.
 $node->poll_query_until('postgres', 'SELECT backlog = 0 FROM activity.health') or die;
 my $checked = 0;
@@ -166,9 +168,7 @@ run_readers(30, 0, sub { return time - $checked > 0.5 && ($checked = time) && al
 ok(all_seen(), 'every client has seen every position');
 is($wrong, 0, 'each connection in order');
 cmp_ok(sql("SELECT position FROM activity.stream_head('org')"), '>', 2000, 'and there were many');
-my $cuts = 0;
-$cuts += $_->{cuts} foreach @readers;
-cmp_ok($cuts, '>', 100, 'with many cuts');
+cmp_ok($cuts->(), '>', 100, 'with many cuts');
 cut($_) foreach @readers;
 
 # Clients that stop reading cost their cursor; the others see everything meanwhile.
@@ -208,10 +208,9 @@ cut($_) foreach @readers;
 	pass('who takes nothing for too long is cut');
 	my @many = map { $gateway->connect } 1 .. 100;
 	my $cpu = sub { my ($user, $system) = (split / /, slurp_file("/proc/$gateway->{pid}/stat"))[ 13, 14 ]; return $user + $system };
-	my $before = $cpu->();
-	my $until = time + 1;
-	poll_until('a second has passed', sub { time > $until });
-	cmp_ok($cpu->() - $before, '<', 60, 'it does not spin when descriptors are used up');
+	my ($before, $since) = ($cpu->(), time);
+	poll_until('a second has passed', sub { time > $since + 1 });
+	cmp_ok($cpu->() - $before, '<', 60 * (time - $since), 'it does not spin when descriptors are used up');
 	close $_ foreach @many;
 	poll_until('it serves again', sub { $gateway->get('/healthz')->{status} == 200 });
 	pass('and serves again when there are some');
