@@ -217,7 +217,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION _activity.keep_rollups(integer, text, text) IS
-	'does something to the rollups of an organization ($1 of the call), or sets it aside: rollups, days, repair or refold';
+	'does something to the rollups of an organization ($1 of the call), or sets it aside: rollups, days, repair, refold or seal';
 
 CREATE FUNCTION _activity.rollup_is_held(key integer) RETURNS boolean
 LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'act_rollup_is_held';
@@ -240,7 +240,8 @@ BEGIN
 	FOR waiting IN SELECT a.organization, a.item FROM _activity.set_aside a WHERE a.step = 'compact' AND a.next_attempt <= clock_timestamp() LOOP
 		done := done + _activity.keep_rollups(waiting.organization, waiting.item, CASE waiting.item
 			WHEN 'rollups' THEN 'SELECT _activity.compact_rollups($1)' WHEN 'days' THEN 'SELECT _activity.summarize_days($1, 100000)'
-			WHEN 'repair' THEN 'SELECT _activity.repair_rollups($1)' ELSE 'SELECT _activity.refold_some(NULL, 100, $1)' END);
+			WHEN 'repair' THEN 'SELECT _activity.repair_rollups($1)' WHEN 'seal' THEN 'SELECT _activity.seal_organization($1)'
+			ELSE 'SELECT _activity.refold_some(NULL, 100, $1)' END);
 	END LOOP;
 	FOR waiting IN SELECT DISTINCT r.organization FROM _activity.rollup_repair r LOOP
 		done := done + _activity.keep_rollups(waiting.organization, 'repair', 'SELECT _activity.repair_rollups($1)');

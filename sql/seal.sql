@@ -64,46 +64,60 @@ $$;
 COMMENT ON FUNCTION _activity.seal_months(integer, integer[]) IS
 	'seals the sums of these months, or seals them again if they have changed, and records the digests';
 
--- Before retention removes anything. A subscription that goes on must be known longer
--- than the event that began it.
+-- A subscription that goes on must be known longer than the event that began it.
+CREATE FUNCTION _activity.seal_organization(key integer) RETURNS bigint
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	due constant timestamptz := (SELECT date_trunc('month', now() - k.keep, 'UTC')
+		FROM _activity.retention_of k WHERE k.key = seal_organization.key);
+	until constant integer := _activity.quarter_of(due);
+	sealed bigint;
+BEGIN
+	WHILE EXISTS (SELECT FROM _activity.rollup r WHERE r.kind = 0 AND r.organization = key AND r.first < until) LOOP
+		PERFORM _activity.compact_rollups(key);
+	END LOOP;
+	SELECT _activity.seal_months(key, m.months) INTO sealed
+	FROM (SELECT array_agg(DISTINCT _activity.month_first(r.first)) AS months FROM _activity.rollup r
+		WHERE r.kind = 1 AND r.organization = key AND r.first < until
+		  AND NOT EXISTS (SELECT FROM _activity.rollup_seal s
+			WHERE s.organization = key AND s.month = _activity.month_first(r.first))) m
+	WHERE m.months IS NOT NULL;
+	IF EXISTS (SELECT FROM _activity.rollup r WHERE r.kind = 6 AND r.organization = key AND r.first < until) THEN
+		DELETE FROM _activity.rollup r WHERE r.kind = 6 AND r.organization = key AND r.first < until;
+	END IF;
+	INSERT INTO _activity.kept_subscription
+	SELECT e.organization, e.id, t.*
+	FROM _activity.event e
+	CROSS JOIN LATERAL _activity.subscription_terms(e) t
+	WHERE e.organization = key AND e.type = ANY (_activity.type_codes('{subscription.*}'))
+	  AND e.occurred_at < due
+	ON CONFLICT DO NOTHING;
+	RETURN coalesce(sealed, 0);
+END
+$$;
+COMMENT ON FUNCTION _activity.seal_organization(integer) IS
+	'seals the sums of an organization''s months whose events retention is about to remove, and keeps what is needed of subscriptions; how many months';
+
+-- Before retention removes anything; whoever can't be sealed is set aside, and keeps
+-- everything meanwhile.
 CREATE FUNCTION _activity.seal_due() RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	due record;
+	due integer;
 	rows bigint := 0;
 BEGIN
-	FOR due IN
-		SELECT k.key, date_trunc('month', now() - k.keep, 'UTC') AS before,
-			_activity.quarter_of(date_trunc('month', now() - k.keep, 'UTC')) AS until
-		FROM _activity.retention_of k WHERE k.keep IS NOT NULL
-	LOOP
-		WHILE EXISTS (SELECT FROM _activity.rollup r WHERE r.kind = 0 AND r.organization = due.key AND r.first < due.until) LOOP
-			PERFORM _activity.compact_rollups(due.key);
-		END LOOP;
-		rows := rows + _activity.seal_months(due.key, m.months)
-		FROM (SELECT array_agg(DISTINCT _activity.month_first(r.first)) AS months FROM _activity.rollup r
-			WHERE r.kind = 1 AND r.organization = due.key AND r.first < due.until
-			  AND NOT EXISTS (SELECT FROM _activity.rollup_seal s
-				WHERE s.organization = due.key AND s.month = _activity.month_first(r.first))) m
-		WHERE m.months IS NOT NULL;
-		IF EXISTS (SELECT FROM _activity.rollup r WHERE r.kind = 6 AND r.organization = due.key AND r.first < due.until) THEN
-			DELETE FROM _activity.rollup r WHERE r.kind = 6 AND r.organization = due.key AND r.first < due.until;
-		END IF;
-		INSERT INTO _activity.kept_subscription
-		SELECT e.organization, e.id, t.*
-		FROM _activity.event e
-		CROSS JOIN LATERAL _activity.subscription_terms(e) t
-		WHERE e.organization = due.key AND e.type = ANY (_activity.type_codes('{subscription.*}'))
-		  AND e.occurred_at < due.before
-		ON CONFLICT DO NOTHING;
+	FOR due IN SELECT k.key FROM _activity.retention_of k WHERE k.keep IS NOT NULL LOOP
+		rows := rows + _activity.keep_rollups(due, 'seal', 'SELECT _activity.seal_organization($1)');
 	END LOOP;
 	RETURN rows;
 END
 $$;
 COMMENT ON FUNCTION _activity.seal_due() IS
-	'seals the sums of months whose events retention is about to remove, and keeps what is needed of subscriptions; how many months';
+	'seals what is due of each organization, or sets it aside; how many months';
 
 -- Months that are to be measured anew.
 CREATE TABLE _activity.refold_todo (

@@ -76,6 +76,15 @@ extern Oid	act_upkeep_table(const char *name);
  */
 #define ACT_UPKEEP_KEPT_SINCE(keep) "date_trunc('month', now() - " keep ")"
 
+/*
+ * SQL for the organizations, key, and how long each keeps its events; null is for
+ * ever, and as long as its sums could not be sealed.
+ */
+#define ACT_UPKEEP_RETENTION \
+	"(SELECT r.key, CASE WHEN aside.organization IS NULL THEN r.keep END AS keep" \
+	" FROM _activity.retention_of r LEFT JOIN _activity.set_aside aside" \
+	" ON aside.step = 'compact' AND aside.organization = r.key AND aside.item = 'seal')"
+
 /* What was done, one call each; rows is -1 where none are meant. */
 typedef void (*ActUpkeepReport) (void *state, const char *action,
 								   const char *object, int64 rows);

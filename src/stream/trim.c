@@ -87,7 +87,7 @@ note_expiries(void)
 {
 	act_upkeep_run("INSERT INTO _activity.expiry (organization, before)"
 				   " SELECT key, " ACT_UPKEEP_KEPT_SINCE("keep")
-				   " FROM _activity.retention_of WHERE keep IS NOT NULL"
+				   " FROM " ACT_UPKEEP_RETENTION " k WHERE keep IS NOT NULL"
 				   " ON CONFLICT (organization) DO UPDATE SET before = excluded.before"
 				   " WHERE expiry.before < excluded.before");
 }

@@ -297,7 +297,7 @@ delete_expired(Maintenance *maintenance, Oid relid, const char *condition)
 	PG_TRY();
 	{
 		rows = act_upkeep_run("DELETE FROM ONLY %s WHERE ctid = ANY (ARRAY("
-							  "SELECT expired.ctid FROM _activity.retention_of k, LATERAL"
+							  "SELECT expired.ctid FROM " ACT_UPKEEP_RETENTION " k, LATERAL"
 							  " (SELECT e.ctid FROM ONLY %s e"
 							  " WHERE e.organization = k.key AND %s"
 							  " AND (NOT EXISTS (SELECT FROM _activity.hold h"
@@ -340,7 +340,7 @@ static bool
 is_kept(const char *table, TimestampTz until)
 {
 	return act_upkeep_ask("SELECT count(*) FROM"
-						  " (SELECT FROM _activity.retention_of k, LATERAL"
+						  " (SELECT FROM " ACT_UPKEEP_RETENTION " k, LATERAL"
 						  " (SELECT FROM ONLY %s e WHERE e.organization = k.key"
 						  " ORDER BY e.id LIMIT 1) its"
 						  " WHERE k.keep IS NULL OR now() - k.keep < '%s'"

@@ -1,7 +1,7 @@
 -- What somebody broke while the guards were off shows in health, does not spread,
 -- and heals.
 \set ON_ERROR_STOP 1
-SELECT plan(38);
+SELECT plan(46);
 SELECT activity.set_tier('org', 'enterprise');
 SELECT activity.record('org', 'credit.charge', '{"amount": 1}');
 SELECT activity.publish();
@@ -37,6 +37,30 @@ UPDATE _activity.set_aside SET next_attempt = now() WHERE step = 'compact';
 SELECT _activity.maintain_rollups(100000, 1) \g /dev/null
 SELECT is_empty($$SELECT * FROM activity.set_aside WHERE step = 'compact'$$, 'but later, and once they can be read it is done');
 SELECT is((SELECT count(*) FROM _activity.rollup WHERE kind = 0) + (SELECT count(*) FROM _activity.rollup_repair) + (SELECT count(*) FROM _activity.refold_todo), 0::bigint, 'all of it');
+-- Nor does it keep their events beyond their time; its own stay until they are sealed.
+SELECT activity.record(o, 'credit.charge', '{"amount": 5}', occurred_at => '2019-03-05') FROM unnest('{fine,org}'::text[]) o \g /dev/null
+SELECT activity.record('fine', 'credit.charge', '{"amount": 6}', occurred_at => '2019-04-05') \g /dev/null
+SELECT activity.publish(), activity.maintain('2019-01-01') \g /dev/null
+SELECT activity.record(o, 'credit.charge', '{"amount": 5}', occurred_at => '2019-05-05') FROM unnest('{fine,org}'::text[]) o \g /dev/null
+SELECT activity.publish() \g /dev/null
+UPDATE _activity.rollup r SET cells = r.cells + 1 FROM _activity.organization o WHERE o.key = r.organization AND o.id = 'org' AND r.kind = 0;
+SELECT activity.set_retention(o, '1 year') FROM unnest('{fine,org}'::text[]) o \g /dev/null
+SELECT count(*) FROM activity.maintain() \g /dev/null
+CREATE VIEW old AS SELECT e.organization COLLATE "default" AS organization, count(*) AS events FROM activity.events e WHERE e.occurred_at < '2020-01-01' GROUP BY 1;
+SELECT results_eq($$SELECT organization, item FROM activity.set_aside WHERE step = 'compact' AND item <> 'rollups'$$, $$VALUES ('org', 'seal')$$, 'whose sums can''t be sealed is set aside');
+SELECT results_eq('TABLE old', $$VALUES ('org', 2::bigint)$$, 'and keeps what would be gone, alone');
+SELECT is_empty($$SELECT * FROM _activity.expiry x JOIN _activity.organization o ON o.key = x.organization WHERE o.id = 'org'$$, 'since nothing of it is over');
+SELECT is_empty($$SELECT * FROM activity.verify('fine') UNION ALL SELECT * FROM activity.verify('org')$$, 'both can be proved');
+UPDATE _activity.rollup r SET cells = cardinality(r.quarters) WHERE r.kind = 0;
+UPDATE _activity.set_aside SET next_attempt = now() WHERE step = 'compact';
+SELECT count(*) FROM activity.maintain() \g /dev/null
+SELECT is_empty('TABLE old', 'what can be sealed goes');
+SELECT results_eq($$SELECT o.id COLLATE "default", s.events FROM _activity.rollup_seal s JOIN _activity.organization o ON o.key = s.organization ORDER BY 1, s.month$$,
+	$$VALUES ('fine', 1::bigint), ('fine', 1), ('fine', 1), ('org', 1), ('org', 1)$$, 'month by month');
+SELECT is_empty($$SELECT * FROM activity.rollup_verify('fine') UNION ALL SELECT * FROM activity.rollup_verify('org')$$, 'and the seals hold');
+SELECT is_empty($$SELECT * FROM activity.set_aside WHERE step = 'compact'$$, 'nothing is set aside any more');
+SELECT activity.unset_retention(o) FROM unnest('{fine,org}'::text[]) o \g /dev/null
+SELECT activity.publish() \g /dev/null
 -- Every trigger that is off, or on in another way, is told.
 CREATE FUNCTION untold(action text) RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE
