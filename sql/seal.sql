@@ -107,10 +107,22 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
+	subscriptions constant integer[] := _activity.type_codes('{subscription.*}');
 	due integer;
 	rows bigint := 0;
 BEGIN
-	FOR due IN SELECT k.key FROM _activity.retention_of k WHERE k.keep IS NOT NULL LOOP
+	FOR due IN
+		SELECT k.key
+		FROM (SELECT r.key, date_trunc('month', now() - r.keep, 'UTC') AS before FROM _activity.retention_of r WHERE r.keep IS NOT NULL) k,
+			LATERAL (SELECT _activity.quarter_of(k.before) AS until) u
+		WHERE EXISTS (SELECT FROM _activity.rollup r WHERE r.kind = 0 AND r.organization = k.key AND r.first < u.until)
+		   OR EXISTS (SELECT FROM _activity.rollup r WHERE r.kind = 6 AND r.organization = k.key AND r.first < u.until)
+		   OR EXISTS (SELECT FROM _activity.rollup r WHERE r.kind = 1 AND r.organization = k.key AND r.first < u.until
+				AND NOT EXISTS (SELECT FROM _activity.rollup_seal s WHERE s.organization = k.key AND s.month = _activity.month_first(r.first)))
+		   OR EXISTS (SELECT FROM _activity.event e WHERE e.organization = k.key AND e.type = ANY (subscriptions) AND e.occurred_at < k.before
+				AND NOT EXISTS (SELECT FROM _activity.kept_subscription s WHERE s.organization = k.key AND s.event = e.id))
+		   OR EXISTS (SELECT FROM _activity.set_aside a WHERE a.step = 'compact' AND a.organization = k.key AND a.item = 'seal')
+	LOOP
 		rows := rows + _activity.keep_rollups(due, 'seal', 'SELECT _activity.seal_organization($1)');
 	END LOOP;
 	RETURN rows;
