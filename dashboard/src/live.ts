@@ -2,7 +2,7 @@
 // that it may not.
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { ActivityEvent, Session } from './api';
-import { organizationPath, parse } from './api';
+import { ApiError, fetchApi, organizationPath, parse } from './api';
 
 export interface Frame { cursor: string; position: number; prev: number; event: ActivityEvent }
 
@@ -56,13 +56,33 @@ export class Live {
     this.listener.onState({ is: 'connecting' });
     const socket = new WebSocket(url, ['activity.v1']);
     this.socket = socket;
-    socket.onopen = () => socket.send(JSON.stringify({ op: 'subscribe', cursor: this.cursor, types: this.listener.types ?? [] }));
+    let opened = false;
+    socket.onopen = () => {
+      opened = true;
+      socket.send(JSON.stringify({ op: 'subscribe', cursor: this.cursor, types: this.listener.types ?? [] }));
+    };
     socket.onmessage = (message) => this.frame(parse(message.data as string) as Parameters<Live['frame']>[0]);
     socket.onclose = (end) => {
       if (this.socket !== socket) return;
       this.socket = null;
-      if (!this.stopped) this.closed(end.code, end.reason);
+      if (!this.stopped && opened) this.closed(end.code, end.reason);
+      else if (!this.stopped) void this.failed(end.code);
     };
+  }
+
+  // A refused handshake looks like any other failure to a page, so it asks by HTTP.
+  private async failed(code: number) {
+    const asking = new AbortController();
+    let refusal: ApiError | null = null;
+    try {
+      await fetchApi('GET', organizationPath(this.session, 'stream'), { headers: { Accept: 'text/event-stream' }, signal: asking.signal });
+    } catch (error) {
+      if (error instanceof ApiError && (error.status === 401 || error.status === 403)) refusal = error;
+    }
+    asking.abort();
+    if (this.stopped || this.socket !== null) return;
+    if (refusal === null) this.closed(code, '');
+    else this.listener.onState({ is: 'ended', why: refusal.message });
   }
 
   private frame(frame: { op: string; cursor?: string } & Partial<Frame>) {

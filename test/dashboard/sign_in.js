@@ -1,7 +1,7 @@
 // Getting in, staying in, being put out.
 'use strict';
 
-module.exports = async ({ ok, is, gateway, visit, link, sql, until, patience }) => {
+module.exports = async ({ ok, is, gateway, visit, link, sql, until, patience, view }) => {
   const page = await visit.as();
   const heading = (name) => page.getByRole('heading', { level: 1, name }).waitFor();
 
@@ -72,6 +72,9 @@ module.exports = async ({ ok, is, gateway, visit, link, sql, until, patience }) 
   await bob.getByRole('searchbox', { name: 'Search' }).fill('x');
   await bob.getByText('you are no active member').waitFor();
   ok(true, 'and so does reading');
+  await view(bob, 'Realtime');
+  await bob.locator('.live.ended').waitFor();
+  ok(await bob.locator('.live.ended').getByText('no active member').count() === 1, 'a stream that is refused has ended, too, and says why');
   sql("INSERT INTO memberships VALUES ('acme', 'bob', 'Bob', 'member')");
 
   // So does the tier.
