@@ -2,11 +2,15 @@
 
 CREATE FUNCTION _activity.monthly(price numeric, period text, periods numeric) RETURNS numeric
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN price * CASE WHEN period ~* '^week' THEN 52 WHEN period ~* '^(day|daily)' THEN 365 ELSE 1 END
-	/ (CASE WHEN period ~* '^(month|quarter)' THEN 1 WHEN period ~* '^(year|annual|week|day|daily)' THEN 12 END
-		* CASE WHEN period ~* '^quarter' THEN 3 ELSE 1 END * nullif(periods, 0));
+RETURN price * CASE lower(period)
+		WHEN 'day' THEN 365 WHEN 'days' THEN 365 WHEN 'daily' THEN 365
+		WHEN 'week' THEN 52 WHEN 'weeks' THEN 52 WHEN 'weekly' THEN 52
+		WHEN 'month' THEN 12 WHEN 'months' THEN 12 WHEN 'monthly' THEN 12
+		WHEN 'quarter' THEN 4 WHEN 'quarters' THEN 4 WHEN 'quarterly' THEN 4
+		WHEN 'year' THEN 1 WHEN 'years' THEN 1 WHEN 'yearly' THEN 1 WHEN 'annual' THEN 1 WHEN 'annually' THEN 1 END
+	/ (12 * CASE WHEN periods > 0 THEN periods END);
 COMMENT ON FUNCTION _activity.monthly(numeric, text, numeric) IS
-	'a price by the month: a year has 12, a week is 52 in 12, a day 365 in 12; null for another period';
+	'a price by the month: a year has 12, a week is 52 in 12, a day 365 in 12; null for another period, and for periods that are not above zero';
 
 CREATE FUNCTION _activity.number_in(fields jsonb, names text[]) RETURNS numeric
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -22,6 +26,12 @@ $$;
 COMMENT ON FUNCTION _activity.number_in(jsonb, text[]) IS
 	'the first of these fields that is a number of at most 1000 digits before its point';
 
+CREATE FUNCTION _activity.word_in(fields jsonb, name text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN jsonb_typeof(fields->name) NOT IN ('object', 'array') THEN nullif(btrim(fields->>name), '') END;
+COMMENT ON FUNCTION _activity.word_in(jsonb, text) IS
+	'a field that is one word, without the spaces around it; null if it is empty or no scalar';
+
 -- What one event tells of a subscription or an item.
 CREATE FUNCTION _activity.subscription_terms(event _activity.event)
 RETURNS TABLE (action text, thing text, subscription text, price numeric, currency text, period text, periods numeric,
@@ -32,8 +42,8 @@ AS $$
 	SELECT activity.action((event).type::activity.event_type), coalesce((event).subject->>'id', ''),
 		coalesce((event).metadata->>'subscription', (event).metadata->>'subscription_id', (event).subject->>'subscription',
 			(event).subject->>'subscription_id'),
-		_activity.number_in(f.fields, '{amount,unit_amount,price}'), nullif(f.fields->>'currency', ''),
-		nullif(f.fields->>'interval', ''), _activity.number_in(f.fields, '{interval_count}'),
+		_activity.number_in(f.fields, '{amount,unit_amount,price}'), _activity.word_in(f.fields, 'currency'),
+		_activity.word_in(f.fields, 'interval'), _activity.number_in(f.fields, '{interval_count}'),
 		_activity.number_in(f.fields, '{quantity}')
 	FROM (SELECT (event).subject || coalesce((event).metadata, '{}') AS fields) f
 	WHERE (event).commitment IS NULL
@@ -103,7 +113,7 @@ BEGIN
 		SELECT s.* FROM things s WHERE NOT s.is_item AND s.state IN ('active', 'past_due')),
 	items AS MATERIALIZED (
 		SELECT i.subscription, coalesce(i.currency, s.currency) AS currency,
-			coalesce(_activity.monthly(i.price * coalesce(i.quantity, 1), coalesce(i.period, s.period, 'month'),
+			coalesce(_activity.monthly(i.price * greatest(coalesce(i.quantity, 1), 0), coalesce(i.period, s.period, 'month'),
 				coalesce(i.periods, CASE WHEN i.period IS NULL THEN s.periods END, 1)), 0) AS share
 		FROM things i
 		LEFT JOIN counted s ON s.id = i.subscription
@@ -111,7 +121,7 @@ BEGIN
 		  AND (i.subscription IS NULL OR s.id IS NOT NULL)),
 	shares AS (
 		SELECT coalesce(c.currency, (SELECT min(i.currency) FROM items i WHERE i.subscription = c.id)) AS currency,
-			coalesce(_activity.monthly(c.price * coalesce(c.quantity, 1), coalesce(c.period, 'month'), coalesce(c.periods, 1)), 0) AS share,
+			coalesce(_activity.monthly(c.price * greatest(coalesce(c.quantity, 1), 0), coalesce(c.period, 'month'), coalesce(c.periods, 1)), 0) AS share,
 			1 AS subscriptions
 		FROM counted c
 		UNION ALL

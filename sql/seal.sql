@@ -176,6 +176,9 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	PERFORM _activity.check_tables('measure', 'rollup', 'refold_todo');
+	IF refold.measure IS NULL THEN
+		RAISE null_value_not_allowed USING MESSAGE = 'measure must not be null';
+	END IF;
 	IF NOT EXISTS (SELECT FROM _activity.measure m WHERE m.name = refold.measure) THEN
 		RAISE undefined_object USING
 			MESSAGE = format('there is no measure "%s"', refold.measure),
@@ -207,4 +210,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION activity.refold(text, integer) IS
-	'measures the past by the newest definition of a measure: the first call begins, each call after it does max_months months of organizations, and maintain() goes on with it; how many are left; months whose events are gone stay as they were; errors: 42704, 22023, 25006';
+	'measures the past by the newest definition of a measure: the first call begins, each call after it does max_months months of organizations, and maintain() goes on with it; how many are left; months whose events are gone stay as they were; errors: 42704, 22004, 22023, 25006';

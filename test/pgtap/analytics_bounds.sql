@@ -2,7 +2,7 @@
 -- or refused.
 \set ON_ERROR_STOP 1
 SET client_min_messages = warning;
-SELECT plan(16);
+SELECT plan(17);
 SELECT activity.set_tier('acme', 'enterprise') \g /dev/null
 SELECT count(activity.record('acme', 'auth.signin', '{"kind": "user", "id": "u"}', '{"method": "password"}',
 	occurred_at => '2025-01-01 00:00+00'::timestamptz + i * interval '7 minutes'))
@@ -25,4 +25,5 @@ SELECT is((SELECT sum(t.events) FROM activity.timeline('acme', '2024-12-01', '20
 	'one on them is not');
 SELECT throws_ok($$SELECT * FROM activity.timeline('acme', time_zone => NULL)$$, '22004', 'time_zone must not be null', 'no zone');
 SELECT throws_ok($$SELECT * FROM activity.active_members('acme', time_zone => NULL)$$, '22004', 'time_zone must not be null', 'nor for members');
+SELECT throws_ok('SELECT activity.refold(NULL)', '22004', 'measure must not be null', 'no measure');
 SELECT finish();

@@ -2,7 +2,7 @@
 -- others make.
 \set ON_ERROR_STOP 1
 SET client_min_messages = warning;
-SELECT plan(32);
+SELECT plan(35);
 UPDATE activity.features SET tier = 'free'; -- a subscription that ends takes the tier with it
 CREATE FUNCTION mrr(at timestamptz DEFAULT now() + interval '1 day') RETURNS text LANGUAGE sql VOLATILE
 	RETURN (SELECT string_agg(concat_ws(' ', m.mrr, m.currency, m.subscriptions), ', ' ORDER BY m.currency) FROM activity.mrr('o', at) m);
@@ -74,6 +74,15 @@ SELECT is(mrr('2020-06-02'), '100000000000000000000000000.000000000000000012 btc
 SELECT is(mrr('2020-07-02'), '100000000000000000000000000.000000000000000012 btc 1, 30 eur 1, 398 usd 4', 'from its event on');
 SELECT is(mrr('2020-07-20'), mrr('2020-07-02'), 'the end that is scheduled has not come');
 SELECT is(mrr('2020-08-02'), '100000000000000000000000000.000000000000000012 btc 1, 30 eur 1, 385 usd 3', 'lapsed is over');
+
+-- What is not understood adds nothing, and is counted.
+SELECT results_eq($$SELECT word, trim_scale(round(_activity.monthly(12, word, 1), 6)) FROM unnest('{DAY,days,daily,week,Weekly,month,monthly,quarter,quarterly,year,yearly,annual,annually,weekend,dayish,fortnight,monthly?}'::text[]) word$$,
+	$$VALUES ('DAY', 365::numeric), ('days', 365), ('daily', 365), ('week', 52), ('Weekly', 52), ('month', 12), ('monthly', 12), ('quarter', 4), ('quarterly', 4), ('year', 1), ('yearly', 1),
+		('annual', 1), ('annually', 1), ('weekend', NULL), ('dayish', NULL), ('fortnight', NULL), ('monthly?', NULL)$$, 'a word is an interval or none');
+SELECT results_eq($$SELECT n, _activity.monthly(12, 'month', n) FROM unnest('{2,0.5,0,-1}'::numeric[]) n$$, $$VALUES (2::numeric, 6::numeric), (0.5, 24), (0, NULL), (-1, NULL)$$, 'there are some of them');
+SELECT count(activity.record('strange', 'subscription.active', fields || jsonb_build_object('id', n, 'kind', 'subscription', 'amount', 10)))
+FROM unnest('{"{\"currency\": \" usd \"}","{\"currency\": \"usd\", \"interval_count\": -1}","{\"currency\": \"usd\", \"quantity\": -5}","{\"currency\": \"usd\", \"interval\": \"weekend\"}","{\"currency\": {}}","{\"currency\": \" \"}"}'::jsonb[]) WITH ORDINALITY f (fields, n) \g /dev/null
+SELECT results_eq($$SELECT * FROM activity.mrr('strange')$$, $$VALUES ('usd'::text, 10::numeric, 4::bigint), (NULL, 20, 2)$$, 'as subscriptions of nothing, and of no currency');
 
 -- Late, published, redacted
 CREATE TABLE before_it AS SELECT mrr('2020-08-02') AS mrr;
