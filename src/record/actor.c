@@ -313,11 +313,16 @@ are_sent(void)
 	return sent != NULL && strcmp(sent, "local") == 0;
 }
 
-/* As SET LOCAL does; where settings are sent it is one. */
+/*
+ * As SET LOCAL does; where settings are sent it is one.  Most of them are empty and
+ * stay so, and setting one costs two thousand instructions.
+ */
 static void
-set_local(const char *setting, char *value, bool sent)
+set_local(const char *setting, char *current, char *value, bool sent)
 {
-	if (sent && (value[0] != '\0' || given((char *) GetConfigOption(setting, true, false)) != NULL))
+	if (given(value) == NULL && given(current) == NULL)
+		return;
+	if (sent)
 	{
 		SPI_connect();
 		if (SPI_execute(psprintf("SET LOCAL %s = %s", setting, quote_literal_cstr(value)),
@@ -373,9 +378,11 @@ set_on_behalf_of(Jsonb *object, bool sent)
 					 errmsg("on_behalf_of must be a JSON object with an id"),
 					 errhint("For example {\"kind\": \"user\", \"id\": \"user_7\", \"name\": \"Ann\"}.")));
 	}
-	set_local("activity.on_behalf_of_kind", object ? member_text(object, "kind") : "", sent);
-	set_local("activity.on_behalf_of_name", object ? member_text(object, "name") : "", sent);
-	set_local("activity.on_behalf_of_id", id, sent);
+	set_local("activity.on_behalf_of_kind", act_setting_on_behalf_of_kind,
+			  object ? member_text(object, "kind") : "", sent);
+	set_local("activity.on_behalf_of_name", act_setting_on_behalf_of_name,
+			  object ? member_text(object, "name") : "", sent);
+	set_local("activity.on_behalf_of_id", act_setting_on_behalf_of_id, id, sent);
 }
 
 /*
@@ -387,11 +394,11 @@ act_set_actor(PG_FUNCTION_ARGS)
 {
 	bool		sent = are_sent();
 
-	set_local("activity.actor_id", text_argument(fcinfo, 0), sent);
-	set_local("activity.actor_kind", text_argument(fcinfo, 1), sent);
-	set_local("activity.actor_name", text_argument(fcinfo, 2), sent);
+	set_local("activity.actor_id", act_setting_actor_id, text_argument(fcinfo, 0), sent);
+	set_local("activity.actor_kind", act_setting_actor_kind, text_argument(fcinfo, 1), sent);
+	set_local("activity.actor_name", act_setting_actor_name, text_argument(fcinfo, 2), sent);
 	if (!PG_ARGISNULL(3))
-		set_local("activity.context",
+		set_local("activity.context", act_setting_context,
 				  JsonbToCString(NULL, &PG_GETARG_JSONB_P(3)->root, 0), sent);
 	set_on_behalf_of(PG_NARGS() > 4 && !PG_ARGISNULL(4) ? PG_GETARG_JSONB_P(4) : NULL,
 					 sent);
