@@ -455,7 +455,7 @@ COMMENT ON FUNCTION activity.active_members(text, timestamptz, timestamptz, inte
 CREATE VIEW activity.unmeasured WITH (security_barrier) AS
 SELECT (SELECT o.id FROM _activity.organization o WHERE o.key = r.organization LIMIT 1) COLLATE "default" AS organization,
 	m.name COLLATE "default" AS measure, m.event_type COLLATE "default" AS event_type,
-	sum(c.unmeasured) AS events, min(c.first_at) AS first_at, max(c.last_at) AS last_at
+	sum(c.unmeasured) AS events, min(c.first_at) AS first_at, max(coalesce(c.last_at, c.first_at)) AS last_at
 FROM _activity.rollup r
 CROSS JOIN LATERAL unnest(r.measures, r.unmeasured, r.first_at, r.last_at) c (measure, unmeasured, first_at, last_at)
 JOIN _activity.measure m ON m.number = abs(c.measure)

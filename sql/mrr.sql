@@ -120,7 +120,7 @@ BEGIN
 		WHERE i.is_item AND i.state <> 'item_removed' AND i.price IS NOT NULL
 		  AND (i.subscription IS NULL OR s.id IS NOT NULL)),
 	shares AS (
-		SELECT coalesce(c.currency, (SELECT min(i.currency) FROM items i WHERE i.subscription = c.id)) AS currency,
+		SELECT coalesce(c.currency, CASE WHEN c.price IS NULL THEN (SELECT min(i.currency) FROM items i WHERE i.subscription = c.id) END) AS currency,
 			coalesce(_activity.monthly(c.price * greatest(coalesce(c.quantity, 1), 0), coalesce(c.period, 'month'), coalesce(c.periods, 1)), 0) AS share,
 			1 AS subscriptions
 		FROM counted c

@@ -2,7 +2,7 @@
 -- others make.
 \set ON_ERROR_STOP 1
 SET client_min_messages = warning;
-SELECT plan(35);
+SELECT plan(36);
 UPDATE activity.features SET tier = 'free'; -- a subscription that ends takes the tier with it
 CREATE FUNCTION mrr(at timestamptz DEFAULT now() + interval '1 day') RETURNS text LANGUAGE sql VOLATILE
 	RETURN (SELECT string_agg(concat_ws(' ', m.mrr, m.currency, m.subscriptions), ', ' ORDER BY m.currency) FROM activity.mrr('o', at) m);
@@ -51,6 +51,11 @@ DELETE FROM subscription_items WHERE id = 1;
 SELECT is(mrr(), '1.5 eur 1', 'until they are removed');
 UPDATE subscriptions SET status = 'canceled' WHERE id = 4;
 SELECT is(mrr(), NULL, 'or their subscription is');
+
+INSERT INTO subscriptions VALUES (5, 'o', 'active', 'premium', 7, NULL, 'month', 1, 1);
+SELECT activity.record('o', 'subscription.item_added', '{"id": "i5", "price": 2, "currency": "chf"}', '{"subscription": "5"}') \g /dev/null
+SELECT is(mrr(), '2 chf 0, 7 1', 'a price of no currency is added to no other');
+DELETE FROM subscriptions WHERE id = 5;
 
 -- Told by events, at any time
 CREATE FUNCTION told(id text, action text, at text, fields jsonb DEFAULT '{}') RETURNS uuid LANGUAGE sql VOLATILE
