@@ -513,8 +513,8 @@ AS $$
 DECLARE
 	owner constant integer := coalesce((SELECT min(o.key) FROM _activity.organization o WHERE o.id = rollup_verify.organization), 0);
 	opens constant timestamptz := greatest(coalesce(rollup_verify.since, '-infinity'), _activity.gone_before(owner), '1970-01-01 00:00+00');
-	closes constant timestamptz := least(coalesce(rollup_verify.until, 'infinity'), '9999-01-01 00:00+00');
-	from_quarter constant integer := _activity.quarter_of(least(opens, '9999-01-01 00:00+00') + interval '899.999999 seconds');
+	closes constant timestamptz := least(coalesce(rollup_verify.until, 'infinity'), '10889-08-02 05:45+00');
+	from_quarter constant integer := _activity.quarter_of(least(opens, '10889-08-02 05:45+00') + interval '899.999999 seconds');
 	to_quarter constant integer := _activity.quarter_of(closes);
 	missing constant uuid[] := _activity.unfolded(owner);
 BEGIN

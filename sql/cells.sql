@@ -129,7 +129,7 @@ AS $$
 DECLARE
 	gone constant timestamptz := _activity.gone_before(key);
 	opens timestamptz := greatest(coalesce(since, '-infinity'), '1970-01-01 00:00+00');
-	closes timestamptz := least(coalesce(until, 'infinity'), '9999-01-01 00:00+00');
+	closes timestamptz := least(coalesce(until, 'infinity'), '10889-08-02 05:45+00');
 	inner_since integer;
 	inner_until integer;
 	missing uuid[];

@@ -66,6 +66,8 @@ CREATE FUNCTION activity.define_measure(event_type activity.event_type, name tex
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+	twice text[];
 BEGIN
 	IF num_nulls(define_measure.event_type, define_measure.name, define_measure.amount, define_measure.unit,
 			define_measure.direction) > 0 THEN
@@ -82,8 +84,12 @@ BEGIN
 			MESSAGE = format('"%s" is no unit', define_measure.unit),
 			HINT = 'Give a unit such as tokens, or the name of the field that has it, such as currency.';
 	END IF;
-	IF define_measure.unit = define_measure.amount THEN
-		RAISE invalid_parameter_value USING MESSAGE = format('"%s" can''t be both amount and unit', define_measure.unit);
+	twice := ARRAY(SELECT f FROM unnest(string_to_array(define_measure.amount, '|')) f
+		WHERE f = ANY (string_to_array(define_measure.unit, '|')));
+	IF twice <> '{}' THEN
+		RAISE invalid_parameter_value USING
+			MESSAGE = format('"%s" can''t be both amount and unit', twice[1]),
+			HINT = 'An event that has the field named by the unit has that field as its unit: give another word, such as the singular.';
 	END IF;
 	IF define_measure.resource IS NOT NULL THEN
 		PERFORM _activity.check_fields('resource', define_measure.resource);
