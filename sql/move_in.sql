@@ -133,16 +133,19 @@ DECLARE
 	own_xid constant xid8 := _activity.own_xid();
 	bad uuid;
 BEGIN
-	INSERT INTO _activity.event (id, occurred_at, xid, salt, recorded_at, organization, type, actor_hash, subject_hash,
-		on_behalf_of_hash, actor_kind, actor_id, actor_name, description, subject, metadata, context, on_behalf_of, commitment)
-	SELECT e.id, e.occurred_at, CASE WHEN e.xid IS NULL THEN own_xid ELSE _activity.moved_xid(e.xid) END, e.salt, e.recorded_at,
-		move_in_events.key, _activity.move_code(e.type::activity.event_type), e.actor_hash, e.subject_hash, e.on_behalf_of_hash,
-		e.actor_kind, e.actor_id, e.actor_name, e.description, e.subject, e.metadata, e.context, e.on_behalf_of,
-		decode(e.commitment, 'hex')
-	FROM unnest(lines) l, jsonb_to_record(l::jsonb) AS e (id uuid, occurred_at timestamptz, xid xid8, salt uuid, recorded_at timestamptz,
-		type text, actor_hash integer, subject_hash integer, on_behalf_of_hash integer, actor_kind text, actor_id text, actor_name text,
-		description text, subject jsonb, metadata jsonb, context jsonb, on_behalf_of jsonb, commitment text);
-	SELECT e.id INTO bad FROM unnest(lines) l, jsonb_to_record(l::jsonb) AS e (id uuid, occurred_at timestamptz, xid xid8, subject jsonb, context jsonb)
+	WITH told AS MATERIALIZED (
+		SELECT e.* FROM unnest(lines) l, jsonb_to_record(l::jsonb) AS e (id uuid, occurred_at timestamptz, xid xid8, salt uuid, recorded_at timestamptz,
+			type text, actor_hash integer, subject_hash integer, on_behalf_of_hash integer, actor_kind text, actor_id text, actor_name text,
+			description text, subject jsonb, metadata jsonb, context jsonb, on_behalf_of jsonb, commitment text)),
+	taken AS (
+		INSERT INTO _activity.event (id, occurred_at, xid, salt, recorded_at, organization, type, actor_hash, subject_hash,
+			on_behalf_of_hash, actor_kind, actor_id, actor_name, description, subject, metadata, context, on_behalf_of, commitment)
+		SELECT e.id, e.occurred_at, CASE WHEN e.xid IS NULL THEN own_xid ELSE _activity.moved_xid(e.xid) END, e.salt, e.recorded_at,
+			move_in_events.key, _activity.move_code(e.type::activity.event_type), e.actor_hash, e.subject_hash, e.on_behalf_of_hash,
+			e.actor_kind, e.actor_id, e.actor_name, e.description, e.subject, e.metadata, e.context, e.on_behalf_of,
+			decode(e.commitment, 'hex')
+		FROM told e)
+	SELECT e.id INTO bad FROM told e
 	WHERE e.id::text !~ '^.{14}7.{4}[89ab]' OR activity.event_time(e.id) <> e.occurred_at OR e.xid >= '9223372036854775808'::xid8
 	   OR jsonb_typeof(e.subject) <> 'object' OR jsonb_typeof(e.context) <> 'object' LIMIT 1;
 	IF FOUND THEN
