@@ -12,6 +12,7 @@ CREATE TABLE truth (id uuid PRIMARY KEY, org text, type text, at timestamptz, ac
 	resource text, "position" bigint, gone boolean DEFAULT false, redacted boolean DEFAULT false);
 CREATE TABLE done (step text, times int DEFAULT 1, PRIMARY KEY (step));
 CREATE TABLE wrong (n int, what text);
+CREATE TABLE retention (before timestamptz);
 CREATE FUNCTION did(what text) RETURNS void LANGUAGE sql AS $$
 	INSERT INTO done VALUES (what) ON CONFLICT (step) DO UPDATE SET times = done.times + 1 $$;
 CREATE FUNCTION one_of(VARIADIC words text[]) RETURNS text LANGUAGE sql VOLATILE
@@ -53,10 +54,10 @@ DECLARE
 	name text := 'x' || floor(random() * 1e9);
 BEGIN
 	IF random() < 0.2 THEN
-		-- What is gone keeps its sums under the new name, too.
+		-- What is gone keeps its sums under the new name, too, and with it what came late to such a month.
 		PERFORM activity.redact_person(person, 'why', pseudonym => name);
 		UPDATE truth SET redacted = true, actor = name WHERE actor = person;
-		UPDATE truth SET resource = name WHERE resource = person AND (gone OR redacted);
+		UPDATE truth SET resource = name WHERE resource = person AND (gone OR redacted OR at < (SELECT before FROM retention));
 		PERFORM did('redacted a person');
 	ELSE
 		SELECT * INTO it FROM truth WHERE NOT gone ORDER BY random() LIMIT 1;
@@ -183,6 +184,7 @@ SELECT activity.publish() \g /dev/null
 SELECT activity.publish() \g /dev/null
 SELECT activity.set_retention('enterprise'::activity.tier, '1 year') \g /dev/null
 SELECT cmp_ok((SELECT sum(rows) FROM activity.maintain() WHERE action = 'delete'), '>', 0::numeric, 'retention removes events');
+INSERT INTO retention SELECT date_trunc('month', now() - interval '1 year', 'UTC');
 UPDATE truth t SET gone = true WHERE NOT EXISTS (SELECT FROM activity.events e WHERE e.id = t.id);
 SELECT activity.unset_retention(NULL) \g /dev/null
 DELETE FROM _activity.retention_rule;
