@@ -178,6 +178,7 @@ ISOLATION = \
 	definition_changes \
 	feed_snapshot \
 	new_organization \
+	numbers_moved \
 	partition_making \
 	publish \
 	publish_in_parts \

@@ -484,7 +484,7 @@ BEGIN ATOMIC
 	sides AS (
 		SELECT d.day, w.what, 1::bigint AS recorded, 0::bigint AS counted
 		FROM its_days d
-		JOIN _activity.event e ON e.organization = verify_summaries.key
+		JOIN _activity.event_of_time e ON e.organization = verify_summaries.key
 			AND e.id >= _activity.id_at(_activity.quarter_start(d.day)) AND e.id < _activity.id_at(_activity.quarter_start(d.day + 96))
 			AND e.occurred_at >= _activity.quarter_start(d.day) AND e.occurred_at < _activity.quarter_start(d.day + 96)
 		CROSS JOIN LATERAL (VALUES

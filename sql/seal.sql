@@ -157,7 +157,7 @@ BEGIN
 		codes := ARRAY(SELECT DISTINCT unnest(_activity.type_codes(ARRAY[m.event_type]))
 			FROM _activity.measure m WHERE m.name = todo.measure);
 		PERFORM _activity.rebuild_rollups(todo.organization, ARRAY(
-			SELECT DISTINCT _activity.quarter_of(e.occurred_at) FROM _activity.event e
+			SELECT DISTINCT _activity.quarter_of(e.occurred_at) FROM _activity.event_of_time e
 			WHERE e.organization = todo.organization AND e.type = ANY (codes)
 			  AND e.occurred_at >= _activity.quarter_start(todo.month)
 			  AND e.occurred_at < _activity.quarter_start(_activity.month_first(todo.month + 32 * 96))));
