@@ -184,6 +184,7 @@ ISOLATION = \
 	publish_in_parts \
 	publish_in_turn \
 	redact \
+	refold_publish \
 	same_id \
 	tracking_and_writing \
 	webhook_claim_claim \

@@ -217,31 +217,44 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	missing uuid[];
 	month integer;
 	until integer;
 	its integer[];
+	is_late boolean;
 	fresh tid;
 	everything tid[];
 BEGIN
 	WHILE _activity.compact_rollups(key) > 0 LOOP
 	END LOOP;
-	missing := _activity.unfolded(key);
 	FOR month IN
 		SELECT DISTINCT _activity.month_first(q) FROM unnest(quarters) q
 		WHERE _activity.quarter_start(q) >= _activity.gone_before(key)
 	LOOP
 		until := _activity.month_first(month + 32 * 96);
 		its := ARRAY(SELECT DISTINCT q FROM unnest(quarters) q WHERE q >= month AND q < until);
-		INSERT INTO _activity.rollup AS made
-		SELECT key, 0, min(c.quarter), max(c.quarter), count(*), array_agg(c.quarter), array_agg(c.measure),
-			array_agg(c.type), array_agg(c.actor), array_agg(c.resource), array_agg(c.unit), array_agg(c.name),
-			array_agg(c.events), array_agg(c.amount), array_agg(c.unmeasured), array_agg(c.first_at), array_agg(c.last_at)
-		FROM (SELECT c.* FROM unnest(its) q
-			CROSS JOIN LATERAL _activity.event_cells(key, _activity.quarter_start(q), _activity.quarter_start(q + 1)) c
-			WHERE NOT EXISTS (SELECT FROM unnest(missing) m WHERE m = c.id)) c
-		HAVING count(*) > 0
-		RETURNING made.ctid INTO fresh;
+		-- What is not folded and what is in rows of kind 0 is told by the snapshot that reads
+		-- the events: others record and publish meanwhile.
+		LOOP
+			WITH late AS MATERIALIZED (
+				SELECT EXISTS (SELECT FROM _activity.rollup r
+					WHERE r.kind = 0 AND r.organization = key AND r.first < until AND r.last >= month) AS is_late),
+			missing AS MATERIALIZED (
+				SELECT m.id FROM unnest(_activity.unfolded(key)) m (id)),
+			made AS (
+				INSERT INTO _activity.rollup AS made
+				SELECT key, 0, min(c.quarter), max(c.quarter), count(*), array_agg(c.quarter), array_agg(c.measure),
+					array_agg(c.type), array_agg(c.actor), array_agg(c.resource), array_agg(c.unit), array_agg(c.name),
+					array_agg(c.events), array_agg(c.amount), array_agg(c.unmeasured), array_agg(c.first_at), array_agg(c.last_at)
+				FROM (SELECT c.* FROM unnest(its) q
+					CROSS JOIN LATERAL _activity.event_cells(key, _activity.quarter_start(q), _activity.quarter_start(q + 1)) c
+					WHERE NOT (SELECT l.is_late FROM late l) AND NOT EXISTS (SELECT FROM missing m WHERE m.id = c.id)) c
+				HAVING count(*) > 0
+				RETURNING made.ctid AS at)
+			SELECT l.is_late, (SELECT m.at FROM made m) INTO is_late, fresh FROM late l;
+			EXIT WHEN NOT is_late;
+			WHILE _activity.compact_rollups(key) > 0 LOOP
+			END LOOP;
+		END LOOP;
 		PERFORM _activity.merge_rollup(key, 1, month, until, CASE WHEN fresh IS NULL THEN '{}' ELSE ARRAY[fresh] END, its);
 		DELETE FROM _activity.rollup r WHERE r.ctid = fresh;
 		-- The others are made of the first.
