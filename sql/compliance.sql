@@ -270,8 +270,8 @@ DECLARE
 	owner integer;
 BEGIN
 	PERFORM _activity.check_reason(redact_one.reason);
-	PERFORM _activity.check_tables('event', 'redaction', 'hold', 'webhook_attempt', 'webhook_delivery', 'connection', 'token', 'read_note', 'set_aside', 'consumer_parked', 'rollup', 'kept_amount', 'kept_subscription', 'rollup_repair');
 	PERFORM _activity.lock_upkeep();
+	PERFORM _activity.check_tables('event', 'redaction', 'hold', 'webhook_attempt', 'webhook_delivery', 'connection', 'token', 'read_note', 'set_aside', 'consumer_parked', 'rollup', 'kept_amount', 'kept_subscription', 'rollup_repair');
 	SELECT e.organization INTO owner FROM _activity.organization o
 	JOIN _activity.event e ON e.organization = o.key
 	WHERE o.id = $1 AND e.id = redact_one.event_id LIMIT 1;
@@ -352,8 +352,8 @@ BEGIN
 	IF name = redact_everywhere.person THEN
 		RAISE invalid_parameter_value USING MESSAGE = 'the pseudonym is the person';
 	END IF;
-	PERFORM _activity.check_tables('event', 'redaction', 'hold', 'webhook_attempt', 'webhook_delivery', 'connection', 'token', 'read_note', 'set_aside', 'consumer_parked', 'rollup', 'kept_amount', 'kept_subscription', 'rollup_repair');
 	PERFORM _activity.lock_upkeep();
+	PERFORM _activity.check_tables('event', 'redaction', 'hold', 'webhook_attempt', 'webhook_delivery', 'connection', 'token', 'read_note', 'set_aside', 'consumer_parked', 'rollup', 'kept_amount', 'kept_subscription', 'rollup_repair');
 	FOR known IN
 		SELECT o.key, min(o.id) AS id FROM _activity.organization o
 		WHERE redact_everywhere.organization IS NULL OR o.id = redact_everywhere.organization
@@ -424,8 +424,8 @@ BEGIN
 	IF jsonb_typeof(ledger) IS DISTINCT FROM 'array' THEN
 		RAISE invalid_parameter_value USING MESSAGE = 'the ledger must be what activity.redaction_ledger() returned';
 	END IF;
-	PERFORM _activity.check_tables('event', 'redaction', 'hold', 'webhook_attempt', 'webhook_delivery', 'connection', 'token', 'read_note', 'set_aside', 'consumer_parked', 'rollup', 'kept_amount', 'kept_subscription', 'rollup_repair');
 	PERFORM _activity.lock_upkeep();
+	PERFORM _activity.check_tables('event', 'redaction', 'hold', 'webhook_attempt', 'webhook_delivery', 'connection', 'token', 'read_note', 'set_aside', 'consumer_parked', 'rollup', 'kept_amount', 'kept_subscription', 'rollup_repair');
 	FOR entry IN SELECT value FROM jsonb_array_elements(ledger) LOOP
 		IF jsonb_typeof(entry->'events') IS DISTINCT FROM 'object' OR entry->>'redaction' IS NULL
 			OR entry->>'pseudonym' IS NULL OR entry->>'organization' IS NULL THEN
@@ -489,8 +489,8 @@ DECLARE
 	owner integer;
 BEGIN
 	PERFORM _activity.check_reason(place_hold.reason);
-	PERFORM _activity.check_tables('hold');
 	PERFORM _activity.lock_upkeep();
+	PERFORM _activity.check_tables('hold');
 	SELECT min(o.key) INTO owner FROM _activity.organization o WHERE o.id = place_hold.organization;
 	IF owner IS NULL THEN
 		RAISE invalid_parameter_value USING MESSAGE = format('there is no organization "%s"', place_hold.organization);
@@ -518,8 +518,8 @@ DECLARE
 	owner integer;
 BEGIN
 	PERFORM _activity.check_reason(release_hold.reason);
-	PERFORM _activity.check_tables('hold');
 	PERFORM _activity.lock_upkeep();
+	PERFORM _activity.check_tables('hold');
 	UPDATE _activity.hold h SET released_at = now(), release_reason = release_hold.reason,
 		released_by = coalesce(nullif(current_setting('activity.actor_id', true), ''), session_user)
 	WHERE h.id = release_hold.hold_id AND h.released_at IS NULL

@@ -47,7 +47,6 @@ AS $$
 DECLARE
 	its_key integer;
 BEGIN
-	PERFORM _activity.move_check_tables();
 	IF head->>'format' IS DISTINCT FROM '1' THEN
 		RAISE SQLSTATE 'AC051' USING MESSAGE = format('format %s of the export is not known', coalesce(head->>'format', 'none')),
 			HINT = 'It was made by a later version of the extension: update this one.';
@@ -58,6 +57,7 @@ BEGIN
 		RAISE SQLSTATE 'AC051' USING MESSAGE = 'the export''s first line has no organization or no receipt';
 	END IF;
 	PERFORM _activity.lock_upkeep();
+	PERFORM _activity.move_check_tables();
 	its_key := _activity.organization_key(head->>'organization');
 	IF EXISTS (SELECT FROM _activity.event e WHERE e.organization = its_key)
 		OR EXISTS (SELECT FROM _activity.stream s WHERE s.organization = its_key)

@@ -238,12 +238,12 @@ DECLARE
 	endpoints integer[];
 	consumers integer[];
 BEGIN
-	PERFORM _activity.move_check_tables();
 	IF receipt IS NULL OR receipt !~ '^\d+:\d+:[\d,]*$' THEN
 		RAISE invalid_parameter_value USING MESSAGE = 'that is no receipt',
 			HINT = 'activity.import_organization() returns it, and it stands in the first line of the export.';
 	END IF;
 	PERFORM _activity.lock_upkeep();
+	PERFORM _activity.move_check_tables();
 	PERFORM _activity.lock_publishing();
 	SELECT o.key INTO its_key FROM _activity.organization o WHERE o.id = remove_organization.organization LIMIT 1;
 	IF NOT FOUND THEN

@@ -175,7 +175,6 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	PERFORM _activity.check_tables('measure', 'rollup', 'refold_todo');
 	IF refold.measure IS NULL THEN
 		RAISE null_value_not_allowed USING MESSAGE = 'measure must not be null';
 	END IF;
@@ -188,6 +187,7 @@ BEGIN
 		RAISE invalid_parameter_value USING MESSAGE = 'max_months must be 0 or more';
 	END IF;
 	PERFORM _activity.lock_upkeep();
+	PERFORM _activity.check_tables('measure', 'rollup', 'refold_todo');
 	-- It was revised since the last one began, which may not be done yet: all of it anew.
 	IF EXISTS (SELECT FROM _activity.measure m WHERE m.name = refold.measure AND isfinite(m.valid_from)) THEN
 		DELETE FROM _activity.refold_todo t WHERE t.measure = refold.measure;

@@ -2,7 +2,7 @@
 -- schema, definers and views are safe.
 \set ON_ERROR_STOP 1
 BEGIN;
-SELECT plan(9);
+SELECT plan(10);
 
 CREATE TEMPORARY VIEW member AS
 	SELECT d.classid, d.objid, i.type, i.schema, i.identity
@@ -135,6 +135,14 @@ SELECT is_empty($$
 	  AND c.relname NOT IN (
 		SELECT object FROM _activity.privilege() WHERE kind = 'relation')
 	$$, 'a right opens every public function and view');
+
+-- Who waits for upkeep holds no lock on a table that upkeep may want for itself.
+SELECT is_empty($$
+	SELECT m.identity
+	FROM member m
+	JOIN pg_proc p ON p.oid = m.objid
+	WHERE m.classid = 'pg_proc'::regclass AND p.prosrc ~ 'check_tables\(.*lock_upkeep\('
+	$$, 'tables are checked, and so locked, after the wait for upkeep');
 
 SELECT * FROM finish();
 ROLLBACK;
