@@ -344,7 +344,7 @@ BEGIN
 		FROM pg_catalog.pg_class c
 		WHERE (c.relnamespace = 'activity'::regnamespace AND c.relkind = 'v'
 			OR c.oid IN ('_activity.retention_of'::regclass, '_activity.wanted_index'::regclass,
-				'_activity.missing_index'::regclass))
+				'_activity.missing_index'::regclass, '_activity.event_of_time'::regclass))
 		  AND NOT EXISTS (SELECT FROM pg_catalog.pg_init_privs i
 			WHERE i.objoid = c.oid AND i.classoid = 'pg_class'::regclass AND i.objsubid = 0)
 	LOOP

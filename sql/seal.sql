@@ -178,6 +178,8 @@ BEGIN
 	IF refold.measure IS NULL THEN
 		RAISE null_value_not_allowed USING MESSAGE = 'measure must not be null';
 	END IF;
+	PERFORM _activity.lock_upkeep();
+	PERFORM _activity.check_tables('measure', 'rollup', 'refold_todo');
 	IF NOT EXISTS (SELECT FROM _activity.measure m WHERE m.name = refold.measure) THEN
 		RAISE undefined_object USING
 			MESSAGE = format('there is no measure "%s"', refold.measure),
@@ -186,8 +188,6 @@ BEGIN
 	IF max_months IS NULL OR max_months < 0 THEN
 		RAISE invalid_parameter_value USING MESSAGE = 'max_months must be 0 or more';
 	END IF;
-	PERFORM _activity.lock_upkeep();
-	PERFORM _activity.check_tables('measure', 'rollup', 'refold_todo');
 	-- It was revised since the last one began, which may not be done yet: all of it anew.
 	IF EXISTS (SELECT FROM _activity.measure m WHERE m.name = refold.measure AND isfinite(m.valid_from)) THEN
 		DELETE FROM _activity.refold_todo t WHERE t.measure = refold.measure;

@@ -2,7 +2,7 @@
 -- schema, definers and views are safe.
 \set ON_ERROR_STOP 1
 BEGIN;
-SELECT plan(10);
+SELECT plan(11);
 
 CREATE TEMPORARY VIEW member AS
 	SELECT d.classid, d.objid, i.type, i.schema, i.identity
@@ -143,6 +143,18 @@ SELECT is_empty($$
 	JOIN pg_proc p ON p.oid = m.objid
 	WHERE m.classid = 'pg_proc'::regclass AND p.prosrc ~ 'check_tables\(.*lock_upkeep\('
 	$$, 'tables are checked, and so locked, after the wait for upkeep');
+
+-- The script runs as a superuser, functions run as the extension's owner.
+SELECT is_empty($$
+	SELECT c.oid::regclass
+	FROM pg_class c
+	WHERE c.relnamespace = '_activity'::regnamespace AND c.relkind = 'v' AND c.relacl IS NULL
+	  AND EXISTS (
+		SELECT FROM member m
+		JOIN pg_proc p ON p.oid = m.objid
+		WHERE m.classid = 'pg_proc'::regclass AND p.prokind IN ('f', 'p')
+		  AND pg_get_functiondef(p.oid) ~ ('_activity\.' || c.relname || '\M'))
+	$$, 'a private view that a function reads is granted to the owner');
 
 SELECT * FROM finish();
 ROLLBACK;
