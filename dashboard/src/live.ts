@@ -73,12 +73,14 @@ export class Live {
   // A refused handshake looks like any other failure to a page, so it asks by HTTP.
   private async failed(code: number) {
     const asking = new AbortController();
+    const patience = window.setTimeout(() => asking.abort(), 10_000);
     let refusal: ApiError | null = null;
     try {
       await fetchApi('GET', organizationPath(this.session, 'stream'), { headers: { Accept: 'text/event-stream' }, signal: asking.signal });
     } catch (error) {
       if (error instanceof ApiError && (error.status === 401 || error.status === 403)) refusal = error;
     }
+    window.clearTimeout(patience);
     asking.abort();
     if (this.stopped || this.socket !== null) return;
     if (refusal === null) this.closed(code, '');

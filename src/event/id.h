@@ -8,6 +8,12 @@
 #include "datatype/timestamp.h"
 #include "utils/uuid.h"
 
+/* Times that ids can hold, the first and the last: 1970 to 10889. */
+#define ACT_EVENT_ID_FIRST \
+	((int64) (UNIX_EPOCH_JDATE - POSTGRES_EPOCH_JDATE) * USECS_PER_DAY)
+#define ACT_EVENT_ID_LAST \
+	(ACT_EVENT_ID_FIRST + (INT64CONST(1) << 48) * 1000 - 1)
+
 /* A new id for this time. */
 extern void act_event_id_make(TimestampTz time, pg_uuid_t *id);
 

@@ -20,12 +20,6 @@
 #include "taxonomy/taxonomy.h"
 #include "track/tier.h"
 
-/* Event times that ids can hold: 1970 to 10889. */
-#define FIRST_TIME \
-	((int64) (UNIX_EPOCH_JDATE - POSTGRES_EPOCH_JDATE) * USECS_PER_DAY)
-#define LAST_TIME \
-	(FIRST_TIME + (INT64CONST(1) << 48) * 1000 - 1)
-
 PG_FUNCTION_INFO_V1(act_type_codes);
 
 static void list_rest(ActValues *types);
@@ -73,8 +67,8 @@ act_feed_filter_all(int32 organization)
 	filter->impossible = organization == 0;
 	memset(&filter->low, 0x00, UUID_LEN);
 	memset(&filter->high, 0xff, UUID_LEN);
-	filter->earliest = FIRST_TIME;
-	filter->latest = LAST_TIME;
+	filter->earliest = ACT_EVENT_ID_FIRST;
+	filter->latest = ACT_EVENT_ID_LAST;
 	filter->types.negated = true;
 	filter->actors.negated = true;
 	filter->subjects.negated = true;
@@ -310,9 +304,9 @@ act_feed_filter_since(ActFeedFilter *filter, TimestampTz time)
 {
 	pg_uuid_t	bound;
 
-	if (time <= FIRST_TIME)
+	if (time <= ACT_EVENT_ID_FIRST)
 		return;
-	if (time > LAST_TIME)
+	if (time > ACT_EVENT_ID_LAST)
 	{
 		filter->impossible = true;
 		return;
@@ -328,9 +322,9 @@ act_feed_filter_until(ActFeedFilter *filter, TimestampTz time)
 {
 	pg_uuid_t	bound;
 
-	if (time > LAST_TIME)
+	if (time > ACT_EVENT_ID_LAST)
 		return;
-	if (time <= FIRST_TIME)
+	if (time <= ACT_EVENT_ID_FIRST)
 	{
 		filter->impossible = true;
 		return;

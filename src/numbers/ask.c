@@ -25,9 +25,6 @@ PG_FUNCTION_INFO_V1(act_analytics_admit);
 PG_FUNCTION_INFO_V1(act_unpublished);
 PG_FUNCTION_INFO_V1(act_id_at);
 
-#define UNIX_EPOCH \
-	((POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
-
 extern PGDLLEXPORT Datum act_analytics_admit(PG_FUNCTION_ARGS);
 extern PGDLLEXPORT Datum act_unpublished(PG_FUNCTION_ARGS);
 extern PGDLLEXPORT Datum act_id_at(PG_FUNCTION_ARGS);
@@ -94,9 +91,9 @@ act_id_at(PG_FUNCTION_ARGS)
 	TimestampTz time = PG_GETARG_TIMESTAMPTZ(0);
 	pg_uuid_t  *id = palloc(sizeof(pg_uuid_t));
 
-	if (time >= (INT64CONST(1) << 48) * 1000 - UNIX_EPOCH)	/* no id is later */
+	if (time > ACT_EVENT_ID_LAST)
 		memset(id, 0xff, UUID_LEN);
-	else if (time < -UNIX_EPOCH)
+	else if (time < ACT_EVENT_ID_FIRST)
 		memset(id, 0, UUID_LEN);
 	else
 		act_event_id_lowest(time, id);
