@@ -20,6 +20,8 @@ module.exports = async ({ ok, is, gateway, visit, sql, rows, settle, until, host
   await page.locator('tr.detail').getByText('123456789012345678901234567890.123456789').first().waitFor();
   ok(await page.locator('tr.detail').getByText('1.50', { exact: true }).first().isVisible(), 'numbers keep their digits');
   await page.goto(`${gateway.url}/#/events`);
+  // Not the one row of before.
+  await until('all rows', async () => await rows(page).locator('td.action button').count() > Object.keys(hostile).length);
   await settle(page);
   for (const button of await rows(page).locator('td.action button').all()) {
     await button.click();
